@@ -1,0 +1,1 @@
+"""What happened: observables of oscillator systems as pure functions of arrays."""

@@ -1,0 +1,1 @@
+"""What moves: systems, couplings, and the engine that integrates them."""
