@@ -1,0 +1,135 @@
+"""Kernels that call Python: a law, lift or coupling without a compiled spelling runs in the same loops.
+
+A call costs about a microsecond plus the NumPy code itself, and holds the interpreter lock, so members run in turn.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit, objmode
+
+from oscillators.coupling import Coupling
+from oscillators.kernels import FIELD, LAW, LIFT, PROJECT, TANGENT
+from oscillators.system import System, components
+
+_active = threading.local()  # which network the Python kernels of this thread speak for
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """The Python side of one network: from the engine's layout to the law's shapes and back."""
+
+    system: System
+    coupling: Coupling
+    nodes: tuple[int, ...]
+    lead: tuple[int, ...]
+
+    def activate(self, member: int) -> None:
+        """Let the Python kernels of this thread speak for one ensemble member, with its own parameters."""
+        where = np.unravel_index(member, self.lead) if self.lead else ()
+        _active.network = replace(self, system=self._own(self.system, where))
+
+    def _own(self, system: System, where: tuple) -> System:
+        if not where:
+            return system
+        own = {}
+        for f in fields(system):
+            value = getattr(system, f.name)
+            if getattr(value, "ndim", 0) > len(self.nodes):  # (run, node): pick this member's
+                value = np.broadcast_to(value, (*self.lead, *value.shape[len(self.lead) :]))
+                own[f.name] = value[where]
+        return replace(system, **own) if own else system
+
+    def _lifted(self, rows: np.ndarray) -> np.ndarray:
+        return np.moveaxis(rows, 0, -1).reshape(*self.nodes, len(rows))
+
+    def _state(self, rows: np.ndarray) -> np.ndarray:
+        return self._lifted(rows) if components(self.system) else rows[0].reshape(self.nodes)
+
+    def _fill(self, out: np.ndarray, value: Any, flat: bool) -> None:
+        value = np.asarray(value)
+        if flat:
+            out[0] = value.reshape(-1)
+        else:
+            out[:] = np.moveaxis(value.reshape(-1, value.shape[-1]), -1, 0)
+
+    def lift(self, x, g):
+        self._fill(g, self.system.lift(self._state(x)), False)
+
+    def tangent(self, x, dx, dg):
+        self._fill(dg, self.system.tangent(self._state(x), self._state(dx)), False)
+
+    def law(self, t, x, h, out):
+        velocity = self.system.law(t, self._state(x), self._lifted(h))
+        self._fill(out, velocity, components(self.system) == 0)
+
+    def project(self, x):
+        self._fill(x, self.system.project(self._state(x)), components(self.system) == 0)
+
+    def field(self, g, h):
+        m = len(g)
+        self._fill(h, self.coupling.field(self._lifted(g).reshape(*self.nodes, m)), False)
+
+
+def _lift(x, g):
+    _active.network.lift(x, g)
+
+
+def _tangent(x, dx, dg):
+    _active.network.tangent(x, dx, dg)
+
+
+def _law(t, x, h, out):
+    _active.network.law(t, x, h, out)
+
+
+def _project(x):
+    _active.network.project(x)
+
+
+def _field(g, h):
+    _active.network.field(g, h)
+
+
+@cache
+def python_kernel(name: str) -> Any:
+    """The kernel of the fixed signature that hands its arrays to the active network (compiled on first use)."""
+    if name == "lift":
+
+        def kernel(x, g):
+            with objmode():
+                _lift(x, g)
+
+        return njit(LIFT)(kernel)
+    if name == "tangent":
+
+        def kernel(x, dx, dg):
+            with objmode():
+                _tangent(x, dx, dg)
+
+        return njit(TANGENT)(kernel)
+    if name == "law":
+
+        def kernel(t, x, g, h, p, table, out):
+            with objmode():
+                _law(t, x, h, out)
+
+        return njit(LAW)(kernel)
+    if name == "project":
+
+        def kernel(x):
+            with objmode():
+                _project(x)
+
+        return njit(PROJECT)(kernel)
+
+    def kernel(meta, index, weight, g, h):
+        with objmode():
+            _field(g, h)
+
+    return njit(FIELD)(kernel)

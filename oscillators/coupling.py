@@ -1,0 +1,216 @@
+"""How nodes act on each other: linear operators K from what nodes show to the local field h = K[g].
+
+K[i, j] is the action of j on i. Nothing is divided by N or by a degree, except in `MeanField`, whose 1/N is its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from oscillators import checks
+from oscillators.arrays import Array, namespace
+from oscillators.kernels import fast_sum, field_kernel
+
+TILE = 128  # receivers per tile of `Dense`: four rows of a tile and a row of h stay in the first cache
+
+
+class Compiled(NamedTuple):
+    """A coupling as its kernel reads it: `kernel(meta, index, weight[member], g, h)`."""
+
+    kernel: Any
+    meta: np.ndarray  # int64: sizes
+    index: np.ndarray  # int32: where
+    weight: np.ndarray  # (1 or members, W) float64: how strongly
+
+
+class Coupling:
+    """Base of all couplings: frozen data with `field`, and a compiled spelling where speed is wanted.
+
+    A user's coupling needs `field(g)` only: (..., node, m) -> (..., node, m), for NumPy arrays and tensors alike.
+    """
+
+    node_axes: int = 1  # how many axes the nodes have: 1, or 2 for a lattice, plus 1 with channels
+
+    def field(self, g: Array) -> Array:
+        """Local field h_i = Σ_j K_ij g_j: (..., node, m) -> (..., node, m)."""
+        raise TypeError(f"{type(self).__name__} must define field(g); see help(oscillators.Coupling).")
+
+    def check_nodes(self, nodes: tuple[int, ...]) -> None:
+        """Raise unless the coupling fits a network of this shape. Here: it fits any."""
+
+    def compiled(self, nodes: tuple[int, ...]) -> Compiled | None:
+        """The compiled spelling for a network of this shape; None: the engine calls `field`."""
+        return None
+
+    def coords(self) -> dict[str, Any]:
+        """Coordinates of the nodes that a result should carry, by name."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Dense(Coupling):
+    """Any matrix: h_i = Σ_j K_ij g_j.
+
+    Args:
+        K: weights, shape (node, node), row = receiver; leading axes give every ensemble member its own matrix.
+    """
+
+    K: Array
+
+    def __post_init__(self):
+        K = checks.real_array("K", self.K)
+        if K.ndim < 2 or K.shape[-1] != K.shape[-2]:
+            raise ValueError(f"`K` must have shape (node, node), but is {tuple(K.shape)}; a number means mean field.")
+        object.__setattr__(self, "K", K)
+
+    def field(self, g):
+        return self.K @ g
+
+    def check_nodes(self, nodes):
+        _same_nodes("K", self.K.shape[-1], nodes)
+
+    def compiled(self, nodes):
+        n = nodes[0]
+        K = np.asarray(self.K, np.float64).reshape(-1, n, n)
+        tiles = -(-n // TILE)
+        packed = np.zeros((len(K), tiles, n, TILE))
+        for tile in range(tiles):
+            rows = K[:, tile * TILE : (tile + 1) * TILE]
+            packed[:, tile, :, : rows.shape[1]] = rows.transpose(0, 2, 1)
+        return Compiled(self.kernel, np.array([n], np.int64), np.empty(0, np.int32), packed.reshape(len(K), -1))
+
+    @field_kernel
+    def kernel(meta, index, weight, g, h):
+        # weight: tiles of TILE receivers, each (sender, receiver). The receivers are the vector lanes, so every h_i is
+        # summed over the senders in one fixed order, and a tile is read once for all rows (components, members) of g.
+        rows, n = g.shape
+        for tile in range((n + TILE - 1) // TILE):
+            lo = tile * TILE
+            width = min(TILE, n - lo)
+            for q in range(rows):
+                hq = h[q, lo : lo + width]
+                for i in range(width):
+                    hq[i] = 0.0
+            for four in range(n // 4):
+                j = 4 * four
+                base = np.uint64((tile * n + j) * TILE)
+                for q in range(rows):
+                    hq = h[q, lo : lo + width]
+                    g0, g1, g2, g3 = g[q, j], g[q, j + 1], g[q, j + 2], g[q, j + 3]
+                    for i in range(width):
+                        o = base + np.uint64(i)
+                        two = (hq[i] + weight[o] * g0) + weight[o + np.uint64(TILE)] * g1
+                        two = two + weight[o + np.uint64(2 * TILE)] * g2
+                        hq[i] = two + weight[o + np.uint64(3 * TILE)] * g3
+            for j in range(n // 4 * 4, n):
+                base = np.uint64((tile * n + j) * TILE)
+                for q in range(rows):
+                    hq = h[q, lo : lo + width]
+                    g0 = g[q, j]
+                    for i in range(width):
+                        hq[i] = hq[i] + weight[base + np.uint64(i)] * g0
+
+
+@dataclass(frozen=True)
+class MeanField(Coupling):
+    """All to all with one strength: h_i = (strength_i / N) Σ_j g_j.
+
+    Args:
+        strength: broadcasts to (..., node): one number, one per receiver, or shape (run, 1) for one per ensemble member.
+    """
+
+    strength: Array | float
+
+    def __post_init__(self):
+        object.__setattr__(self, "strength", checks.real_array("strength", self.strength))
+
+    def field(self, g):
+        xp = namespace(g)
+        return self.strength[..., None] * xp.mean(g, axis=-2, keepdims=True) + xp.zeros_like(g)
+
+    def check_nodes(self, nodes):
+        if self.strength.ndim:
+            checks.broadcastable("strength", self.strength, (*self.strength.shape[:-1], *nodes), "(..., node)")
+
+    def compiled(self, nodes):
+        weight = np.asarray(self.strength, np.float64) / nodes[0]
+        weight = np.ascontiguousarray(weight.reshape(-1, weight.shape[-1] if weight.ndim else 1))
+        return Compiled(self.kernel, np.empty(0, np.int64), np.empty(0, np.int32), weight)
+
+    @field_kernel
+    def kernel(meta, index, weight, g, h):
+        n = g.shape[1]
+        for q in range(g.shape[0]):
+            gq, hq = g[q], h[q]
+            total = fast_sum(gq)
+            if len(weight) == 1:
+                one = weight[0] * total
+                for i in range(n):
+                    hq[i] = one
+            else:
+                for i in range(n):
+                    hq[i] = weight[i] * total
+
+
+@dataclass(frozen=True)
+class Diffusive(Coupling):
+    """Coupling by differences: h_i = Σ_j K_ij (g_j - g_i).
+
+    Args:
+        coupling: anything `as_coupling` takes. Around a `Delayed` one the sender is delayed and the receiver is not.
+    """
+
+    coupling: Any
+
+    def __post_init__(self):
+        object.__setattr__(self, "coupling", as_coupling(self.coupling))
+
+    @property
+    def node_axes(self):
+        return self.coupling.node_axes
+
+    def field(self, g):
+        return self.coupling.field(g) - self.degree(g) * g
+
+    def degree(self, g):
+        """Row sums Σ_j K_ij, (..., node, 1): the field of a network in which every node shows 1."""
+        return self.coupling.field(namespace(g).ones_like(g[..., :1]))
+
+    def check_nodes(self, nodes):
+        self.coupling.check_nodes(nodes)
+
+    def coords(self):
+        return self.coupling.coords()
+
+
+def as_coupling(K: Any) -> Coupling:
+    """A coupling from what people have: a number, a matrix, a sparse matrix, a graph, or a coupling.
+
+    Args:
+        K: number -> `MeanField` (K/N); array (node, node) -> `Dense`; scipy.sparse -> `Edges`; networkx graph ->
+            `Edges` with edge attribute `weight` (1 where absent), `Delayed` by the attribute `delay` if there is one.
+            An edge u -> v of a directed graph means that u acts on v, K[v, u].
+    """
+    from oscillators.edges import from_graph, from_sparse  # both modules name each other; the cycle is cut here
+
+    if isinstance(K, Coupling):
+        return K
+    if hasattr(K, "nodes") and hasattr(K, "edges"):
+        return from_graph(K)
+    if hasattr(K, "tocoo"):
+        return from_sparse(K)
+    if isinstance(K, str | bytes | dict) or K is None:
+        raise TypeError(f"`coupling` must be a number, matrix, graph or coupling, but is {K!r}.")
+    K = checks.real_array("K", K)
+    return MeanField(K) if K.ndim == 0 else Dense(K)
+
+
+def _same_nodes(name: str, have: int, nodes: tuple[int, ...]) -> None:
+    if nodes != (have,):
+        raise ValueError(
+            f"`{name}` must couple the {' x '.join(map(str, nodes))} nodes of `x0`, but couples {have}; "
+            "check the last axes of `x0` (states: (..., node), sphere (..., node, n), second order (..., node, 2))."
+        )

@@ -1,0 +1,76 @@
+"""Couplings that act after a delay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from oscillators import checks
+from oscillators.arrays import Array
+from oscillators.coupling import Coupling, Dense, Diffusive, as_coupling
+from oscillators.edges import Edges
+
+
+@dataclass(frozen=True)
+class Delayed(Coupling):
+    """A coupling whose senders are seen as they were: h_i(t) = Σ_j K_ij g_j(t - τ_ij).
+
+    Args:
+        coupling: anything `as_coupling` takes.
+        tau: delay in units of time, never rounded to steps: one number, (node,) per sender, or per link: (node, node)
+            for a matrix, one entry per link in the order given for `Edges`. Links with τ = 0 act at once.
+
+    A run needs a `history` of the state up to the longest delay.
+    """
+
+    coupling: Any
+    tau: Array | float
+
+    def __post_init__(self):
+        coupling = as_coupling(self.coupling)
+        if isinstance(coupling, Delayed | Diffusive):
+            raise ValueError(
+                f"`coupling` must not be {type(coupling).__name__}; write Diffusive(Delayed(K, tau)) instead."
+            )
+        tau = checks.real_array("tau", self.tau)
+        if bool((tau < 0).any()):
+            raise ValueError(f"`tau` must be 0 or positive, but its smallest entry is {float(tau.min()):g}.")
+        object.__setattr__(self, "coupling", coupling)
+        object.__setattr__(self, "tau", tau)
+        if self.per_link:
+            links = coupling.K.shape[-2:] if isinstance(coupling, Dense) else coupling.source.shape
+            if tuple(tau.shape) != tuple(links):
+                raise ValueError(f"`tau` must have shape {tuple(links)} (one per link), but has {tuple(tau.shape)}.")
+
+    @property
+    def per_link(self) -> bool:
+        """Whether each link has a delay of its own (else each sender has one)."""
+        if isinstance(self.coupling, Edges):
+            return self.tau.ndim == 1 and not (self.tau.shape == (self.coupling.nodes,) != self.coupling.source.shape)
+        return isinstance(self.coupling, Dense) and self.tau.ndim == 2
+
+    @property
+    def node_axes(self):
+        return self.coupling.node_axes
+
+    def field(self, g):
+        raise TypeError("a delayed coupling has no field of one moment; simulate and integrate keep its history.")
+
+    def check_nodes(self, nodes):
+        self.coupling.check_nodes(nodes)
+        if not self.per_link:
+            checks.broadcastable("tau", self.tau, nodes, "one number, one per sender, or one per link")
+
+    def coords(self):
+        return self.coupling.coords()
+
+    def links(self) -> tuple[Edges, np.ndarray]:
+        """The links one by one, sorted by receiver, with the delay of each."""
+        if isinstance(self.coupling, Edges):
+            return self.coupling, np.asarray(self.tau)
+        K, tau = np.asarray(self.coupling.K), np.asarray(self.tau)
+        target, source = np.nonzero((K != 0).reshape(-1, *K.shape[-2:]).any(axis=0))
+        edges = Edges(source.astype(np.int32), target.astype(np.int32), K[..., target, source], K.shape[-1])
+        return edges, tau[edges.target, edges.source]

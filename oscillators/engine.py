@@ -1,0 +1,350 @@
+"""From a system, a coupling and a state to the compiled loops: arrays in the engine's layout, chunks, threads.
+
+Loops run in chunks of about a tenth of a second, so that an interrupt or a progress bar never waits longer.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from oscillators import adaptive
+from oscillators.adaptive import ADAPTIVE_STEPS, adaptive_steps
+from oscillators.callbacks import Callbacks, python_kernel
+from oscillators.coupling import Compiled, Coupling, Diffusive, MeanField
+from oscillators.delayed import Delayed
+from oscillators.fixed import FIXED_STEPS, fixed_steps
+from oscillators.kernels import FIELD, LAW, LIFT, PROJECT, TANGENT, compiled
+from oscillators.loops import OK, Fate, Network, Work, ready
+from oscillators.methods import Tableau
+from oscillators.past import NO_HISTORY, Past
+from oscillators.system import System, components, projects
+
+CHUNK_SECONDS = 0.1
+BLOCK = 64  # most members that take fixed steps together
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A network and its initial states, in the engine's layout (member, component, node)."""
+
+    system: System
+    coupling: Coupling
+    nodes: tuple[int, ...]  # shape of the network
+    lead: tuple[int, ...]  # leading axes of x0: the ensemble
+    x0: np.ndarray  # (members, d, N)
+    width: int  # components m of the lifted state
+    kernels: tuple[Any, ...]
+    network: Network
+    drive: Callable[[float], np.ndarray] | None  # t -> (1 or members, m, N) if the drive moves
+    past: Past | None
+    callbacks: Callbacks | None = field(default=None)
+
+    @property
+    def members(self) -> int:
+        return len(self.x0)
+
+
+def to_rows(x: np.ndarray, nodes: tuple[int, ...], axes: int) -> np.ndarray:
+    """(..., *nodes[, d]) -> (members, d, N), contiguous."""
+    n = int(np.prod(nodes))
+    if axes == 0:
+        return np.array(x, np.float64).reshape(-1, 1, n)
+    return np.ascontiguousarray(np.moveaxis(np.asarray(x, np.float64).reshape(-1, n, x.shape[-1]), -1, -2))
+
+
+def from_rows(rows: np.ndarray, nodes: tuple[int, ...], axes: int) -> np.ndarray:
+    """(..., d, N) -> (..., *nodes[, d])."""
+    if axes == 0:
+        return rows.reshape(*rows.shape[:-2], *nodes)
+    return np.moveaxis(rows, -2, -1).reshape(*rows.shape[:-2], *nodes, rows.shape[-2])
+
+
+def members_of(value: Any, lead: tuple[int, ...], tail: tuple[int, ...]) -> np.ndarray:
+    """Broadcast to (1, *tail), or (members, *tail) if the value differs between members."""
+    value = np.asarray(value, np.float64)
+    if value.ndim <= len(tail):
+        return np.broadcast_to(value, tail)[None]
+    return np.broadcast_to(value, (*lead, *tail)).reshape(-1, *tail)
+
+
+def prepare(system: System, coupling: Coupling, x0: np.ndarray, drive: Any, history: Any, noise: Any) -> Problem:
+    """Lay out a checked system, coupling and law-shaped state for the loops."""
+    axes = components(system)
+    cut = x0.ndim - coupling.node_axes - axes
+    lead, nodes = x0.shape[:cut], x0.shape[cut : x0.ndim - axes]
+    n = int(np.prod(nodes))
+    rows = to_rows(x0, nodes, axes)
+    width = system.lift(x0[(0,) * cut]).shape[-1]
+
+    inner, degree = coupling, np.empty((0, n))
+    if isinstance(inner, Diffusive):
+        inner = inner.coupling
+        operator = inner.coupling if isinstance(inner, Delayed) else inner
+        degree = to_rows(operator.field(np.ones((*nodes, 1))), nodes, 1)[:, 0]
+    past = None
+    if isinstance(inner, Delayed):
+        past = Past.of(inner, system, nodes, lead, history) if bool((inner.tau > 0).any()) else None
+        inner = inner.coupling
+    spelled = inner.compiled(nodes)
+    params = [members_of(row, lead, nodes).reshape(-1, n) for row in system.params()]
+    count = max((len(row) for row in params), default=1)
+    packed = np.stack([np.broadcast_to(row, (count, n)) for row in params], axis=1) if params else np.empty((1, 0, n))
+    moving = drive if callable(drive) else None
+
+    def drive_rows(value: Any) -> np.ndarray:
+        value = members_of(value, lead, (*nodes, width))
+        return to_rows(value, nodes, 1)
+
+    constant = np.empty((0, 1, width, n)) if drive is None or moving else drive_rows(drive)[None]
+    d = rows.shape[1]
+    sigma = np.empty((0, d, n)) if noise is None else _sigma(system, noise, lead, nodes, d)
+    empty = Compiled(None, np.empty(0, np.int64), np.empty(0, np.int32), np.empty((1, 0)))
+    weights = spelled or empty
+    network = Network(
+        np.ascontiguousarray(packed), np.ascontiguousarray(system.table(), np.int32).reshape(system.table().shape),
+        weights.meta, weights.index, weights.weight, np.ascontiguousarray(degree), constant, sigma,
+    )  # fmt: skip
+    kernels, callbacks = _kernels(system, inner, spelled, nodes, lead, past)
+    return Problem(
+        system, coupling, nodes, lead, rows, width, kernels, network,
+        (lambda t: drive_rows(moving(t))) if moving else None, past, callbacks,
+    )  # fmt: skip
+
+
+def _sigma(system: System, noise: Any, lead: tuple[int, ...], nodes: tuple[int, ...], d: int) -> np.ndarray:
+    """Noise strength of every component; that of a second-order system acts on its velocity."""
+    sigma = members_of(noise, lead, nodes).reshape(-1, 1, int(np.prod(nodes)))
+    sigma = np.repeat(sigma, d, axis=1)
+    if system.kind == "pair":
+        sigma[:, 0] = 0.0
+    return sigma
+
+
+def _kernels(system, coupling, spelled, nodes, lead, past):
+    """The five kernels of a run, and the callbacks behind those that are not compiled."""
+    cls = type(system)
+    found = {
+        "lift": system.lift_kernel if _newer(cls, "lift_kernel", "lift") else None,
+        "tangent": system.tangent_kernel if _newer(cls, "tangent_kernel", "lift") else None,
+        "law": system.kernel if _newer(cls, "kernel", "law") else None,
+        "project": system.project_kernel if _newer(cls, "project_kernel", "project") else None,
+        "field": spelled.kernel if spelled else None,
+    }
+    if past is None and found["tangent"] is None:
+        found["tangent"] = System.tangent_kernel  # velocities of the lift are read by delayed couplings only
+    if past is not None and len(past.starts):
+        found["field"] = FIELD_NOT_USED  # links with delays of their own are summed by the history
+    missing = [name for name, kernel in found.items() if kernel is None]
+    kernels = []
+    for (name, kernel), signature in zip(found.items(), (LIFT, TANGENT, LAW, PROJECT, FIELD), strict=True):
+        kernels.append(python_kernel(name) if kernel is None else compiled(kernel, signature))
+    return tuple(kernels), Callbacks(system, coupling, nodes, lead) if missing else None
+
+
+FIELD_NOT_USED = MeanField.kernel
+
+
+def _newer(cls: type, kernel: str, law: str) -> bool:
+    """Whether a kernel was written with or after the law it spells: a subclass that changes only the law has no kernel."""
+    order = [name for base in cls.__mro__ for name in (kernel, law) if name in vars(base)]
+    return getattr(cls, kernel) is not None and order[0] == kernel
+
+
+def schedule(t: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Steps in each interval between saves, at most dt long and of equal length, so that every save is a step's end."""
+    steps = np.maximum(1, np.ceil(np.diff(t) / dt - 1e-9)).astype(np.int64)
+    return steps, np.diff(t) / steps
+
+
+Sink = Callable[[slice, int, np.ndarray], None]  # (members, index of the first save, states (saves, members, d, N))
+
+
+@dataclass
+class Run:
+    """One integration under way: what to do, where results go, what became of each member."""
+
+    problem: Problem
+    t: np.ndarray
+    sink: Sink
+    tableau: Tableau
+    dt: float | None = None  # None: adaptive
+    semi_implicit: bool = False
+    rtol: float = 0.0
+    atol: float = 0.0
+    seed: int | None = None
+    tick: Callable[[float], None] | None = None  # called with the work done since the last call, 0 ... 1 per member
+
+    def __post_init__(self):
+        members = self.problem.members
+        self.status = np.zeros(members, np.int64)
+        self.stopped_at = np.full(members, np.nan)
+        self.node = np.full(members, -1, np.int64)
+        self.counts = np.zeros((members, 2), np.int64)
+        self.done = np.zeros(members, bool)
+        self.stop = threading.Event()
+
+    def go(self) -> bool:
+        """Integrate all members; False if interrupted."""
+        blocks = self._blocks()
+        work = self._adaptive if self.dt is None else self._fixed
+        workers = 1 if self.problem.callbacks else min(len(blocks), len(os.sched_getaffinity(0)))
+        try:
+            if workers == 1:
+                for block in blocks:
+                    work(block)
+            else:
+                with ThreadPoolExecutor(workers) as pool:
+                    pending = {pool.submit(work, block) for block in blocks}
+                    try:
+                        while pending:
+                            finished, pending = wait(pending, timeout=CHUNK_SECONDS)
+                            for future in finished:
+                                future.result()
+                    except BaseException:
+                        self.stop.set()
+                        raise
+        except KeyboardInterrupt:
+            return False
+        return True
+
+    def _blocks(self) -> list[slice]:
+        p = self.problem
+        alone = self.dt is None or p.past or p.callbacks or len(p.network.weight) > 1
+        size = 1 if alone else int(np.clip(BLOCK_STATE // p.x0[0].size, 1, BLOCK))
+        size = min(size, -(-p.members // len(os.sched_getaffinity(0))))
+        return [slice(lo, min(lo + size, p.members)) for lo in range(0, p.members, size)]
+
+    def _work(self, members: int) -> Work:
+        p, stages = self.problem, len(self.tableau.b)
+        d, n = p.x0.shape[1:]
+        return Work(
+            np.empty((members, d, n)), np.empty((members * p.width, n)), np.empty((members * p.width, n)),
+            np.empty((p.width, n)), np.zeros((stages, members, d, n)),
+        )  # fmt: skip
+
+    def _fate(self, block: slice) -> Fate:
+        return Fate(self.status[block], self.stopped_at[block], self.node[block], self.counts[block])
+
+    def _network(self, times: np.ndarray | None) -> Network:
+        """The network with its drive at the given stage times, if the drive moves."""
+        p = self.problem
+        return p.network if times is None else p.network._replace(drive=np.stack([p.drive(float(t)) for t in times]))
+
+    def _first_chunk(self, members: int) -> int:
+        p = self.problem
+        work = members * p.x0[0].size * 20 + p.network.weight.shape[1]
+        return max(1, int(2e7 / (work * len(self.tableau.b))))
+
+    def _chunks(self, total: int, limit: int, members: int) -> Iterator[tuple[int, int]]:
+        """Ranges of steps that take about CHUNK_SECONDS each; ends early when the run is stopped."""
+        k, size = 0, self._first_chunk(members)
+        while k < total and not self.stop.is_set():
+            size = min(size, limit, total - k)
+            begin = time.perf_counter()
+            yield k, k + size
+            k += size
+            spent = time.perf_counter() - begin
+            if self.tick:
+                self.tick(size / total * members)
+            size = max(1, int(size * min(4.0, CHUNK_SECONDS / max(spent, 1e-9))))
+
+    def _fixed(self, block: slice) -> None:
+        p, t = self.problem, self.t
+        x = p.x0[block].copy()
+        members, d, n = x.shape
+        counts, sizes = schedule(t, self.dt)
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        history = NO_HISTORY
+        if p.past:
+            history = p.past.start(block.start, t[0], sizes.min(), sizes.max())
+        if p.callbacks:
+            p.callbacks.activate(block.start)
+        work, fate = self._work(members), self._fate(block)
+        streams = self._streams(block) if len(p.network.noise) else []
+        row_bytes = members * d * n * 8
+        per_step = max(1, len(streams) and 1, len(self.tableau.b) if p.drive else 0)
+        limit = max(1, BUFFER_BYTES // (row_bytes * per_step))
+        out = np.empty((0, members, d, n))
+        self.sink(block, 0, x[None])
+        for lo, hi in self._chunks(int(ends[-1]), limit, members):
+            k = np.arange(lo, hi)
+            interval = np.searchsorted(ends, k, side="right") - 1
+            size = sizes[interval]
+            start = t[interval] + (k - ends[interval]) * size
+            saves = k + 1 == ends[interval + 1]
+            first = interval[0] + 1
+            rows = np.where(saves, interval + 1 - first, -1)
+            if saves.sum() > len(out):
+                out = np.empty((int(saves.sum()), members, d, n))
+            kicks = _kicks(streams, size, d, n)
+            times = (start[:, None] + size[:, None] * self.tableau.c).ravel() if p.drive else None
+            ready(fixed_steps, FIXED_STEPS)(
+                *p.kernels, self.semi_implicit, self.tableau, self._network(times), history, block.start, x, work,
+                start, size, rows, kicks, out, fate,
+            )  # fmt: skip
+            if saves.any():
+                self.sink(block, int(first), out[: int(saves.sum())])
+            if (self.status[block] != OK).all():
+                break
+        else:
+            self.done[block] = not self.stop.is_set()
+        self.done[block] |= self.status[block] != OK
+
+    def _streams(self, block: slice) -> list[np.random.Generator]:
+        """A stream of normal numbers per member, whatever block, chunk or thread it runs in."""
+        keys = (np.random.SeedSequence(self.seed, spawn_key=(m,)) for m in range(block.start, block.stop))
+        return [np.random.Generator(np.random.Philox(key)) for key in keys]
+
+    def _adaptive(self, block: slice) -> None:
+        p, t, member = self.problem, self.t, block.start
+        x = p.x0[block].copy()
+        work, trial, fate = self._work(1), np.empty_like(x), self._fate(block)
+        if p.callbacks:
+            p.callbacks.activate(member)
+        rows = max(1, min(len(t) - 1, BUFFER_BYTES // x.nbytes))
+        out = np.empty((rows, *x.shape))
+        clock = np.array([t[0], 0.0, 1e-4, 1.0])
+        self.sink(block, 0, x[None])
+        first, given = 1, 0  # index of the save in out[0]; rows of out that the sink has
+        attempts = 0 if p.drive else self._first_chunk(1)  # 0: find the first step only, then ask for the drive
+        before = t[0]
+        while not self.stop.is_set():
+            step = min(clock[adaptive.STEP], t[-1] - clock[adaptive.TIME])
+            times = clock[adaptive.TIME] + step * self.tableau.c if p.drive else None
+            begin = time.perf_counter()
+            end = ready(adaptive_steps, ADAPTIVE_STEPS)(
+                *p.kernels, projects(p.system), self.tableau, self._network(times), NO_HISTORY, member, x, work, trial, t,
+                clock, self.rtol, self.atol, attempts, out, first, fate, 0,
+            )  # fmt: skip
+            spent = time.perf_counter() - begin
+            attempts = 1 if p.drive else max(1, int(attempts * min(4.0, CHUNK_SECONDS / max(spent, 1e-9))))
+            last = int(clock[adaptive.SAVE])
+            self.sink(block, first + given, out[given : last - first])
+            given = last - first
+            if end == adaptive.FULL:
+                first, given = last, 0
+            if self.tick:
+                self.tick((clock[adaptive.TIME] - before) / (t[-1] - t[0]))
+                before = clock[adaptive.TIME]
+            if end == adaptive.FINISHED:
+                self.done[block] = True
+                return
+
+
+BLOCK_STATE = 1 << 12  # numbers in the states of a block
+BUFFER_BYTES = 1 << 24  # of saved states, or of stage drives, that a chunk may hold
+
+
+def _kicks(streams: list[np.random.Generator], size: np.ndarray, d: int, n: int) -> np.ndarray:
+    if not streams:
+        return np.empty((0, 0, d, n))
+    normal = np.stack([stream.standard_normal((len(size), d, n)) for stream in streams], axis=1)
+    return normal * np.sqrt(size)[:, None, None, None]

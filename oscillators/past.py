@@ -1,0 +1,108 @@
+"""The past that a delayed run starts from: checked delays, and rings filled from the history before t[0]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from oscillators import checks
+from oscillators.delayed import Delayed
+from oscillators.history import History
+from oscillators.system import System, components, law_state
+
+NO_HISTORY = History(
+    *(np.empty(0, kind) for kind in (float, np.int64, np.int32, np.int32, float, np.int64, np.int64, float, float)),
+    newest=np.zeros(1, np.int64),
+)
+_SPACING = 1e-3  # of a step: distance of the points whose differences give the velocity of a history function
+
+
+@dataclass(frozen=True)
+class Past:
+    """Delays as the loops read them, and what the network did before the run."""
+
+    tau: np.ndarray  # (N,) per sender or (E,) per link
+    starts: np.ndarray  # CSR rows; empty: per sender
+    source: np.ndarray
+    weight: np.ndarray  # (1 or members, E)
+    longest: np.ndarray  # (N,) longest delay of each sender
+    lifted: Callable[[float, int], np.ndarray]  # (time, member) -> (m, N)
+    constant: bool
+
+    @staticmethod
+    def of(delayed: Delayed, system: System, nodes: tuple[int, ...], lead: tuple[int, ...], history: Any) -> Past:
+        n = int(np.prod(nodes))
+        if history is None:
+            raise ValueError(
+                f"`history` must be given for a delayed coupling (longest tau {float(delayed.tau.max()):g}), but is None; "
+                "pass a constant past (history=x0) or a function of t that returns a state."
+            )
+        if delayed.per_link:
+            edges, tau = delayed.links()
+            longest = np.zeros(n)
+            np.maximum.at(longest, edges.source, tau)
+            weight = np.ascontiguousarray(np.asarray(edges.weight, np.float64).reshape(-1, len(tau)))
+            starts, source = edges.row_starts(), edges.source
+        else:
+            tau = np.ascontiguousarray(np.broadcast_to(np.asarray(delayed.tau, np.float64), nodes).reshape(n))
+            longest, weight = tau, np.empty((1, 0))
+            starts, source = np.empty(0, np.int32), np.empty(0, np.int32)
+        return Past(tau, starts, source, weight, longest, _lifted(history, system, nodes, lead), not callable(history))
+
+    def start(self, member: int, t0: float, smallest: float, largest: float) -> History:
+        """Rings for one member, filled up to t0 at distances of the largest step."""
+        low = self.tau[self.tau > 0].min()
+        if low < largest * (1 - 1e-12):
+            raise ValueError(
+                f"`tau` must be 0 or at least one step (dt = {largest:g}), but its smallest positive entry is {low:g}; "
+                "lower `dt`."
+            )
+        slots = np.ceil(self.longest / smallest).astype(np.int64) + 4
+        mask = (1 << np.ceil(np.log2(slots)).astype(np.int64)) - 1
+        knots = int(np.ceil(self.longest.max() / largest)) + 1
+        g = self.lifted(t0, member)
+        m, n = g.shape
+        offset = np.concatenate([[0], np.cumsum((mask + 1) * 2 * m)])
+        history = History(
+            self.tau, np.zeros(len(self.tau), np.int64), self.starts, self.source,
+            self.weight[min(member, len(self.weight) - 1)], offset[:-1], mask, np.zeros(offset[-1]),
+            np.zeros(int(mask.max()) + 1), np.array([knots], np.int64),
+        )  # fmt: skip
+        for k in range(knots + 1):
+            t = t0 - (knots - k) * largest
+            self._write(history, k, t, member, largest)
+        # Every delay starts at the oldest knot its sender still holds.
+        holder = self.source if len(self.starts) else np.arange(n)
+        history.pointer[:] = np.maximum(knots - mask[holder], 0)
+        return history
+
+    def _write(self, history: History, k: int, t: float, member: int, dt: float) -> None:
+        g = self.lifted(t, member)
+        dg = np.zeros_like(g)
+        if not self.constant:  # backward differences of order 4: the history need not be defined after t
+            e = _SPACING * dt
+            weights = np.array([25.0, -48.0, 36.0, -16.0, 3.0]) / (12.0 * e)
+            dg = sum(w * self.lifted(t - i * e, member) for i, w in enumerate(weights))
+        keep = np.flatnonzero(history.newest[0] - k <= history.mask)  # rings long enough to hold this knot
+        slot = history.offset[keep] + (k & history.mask[keep]) * 2 * len(g)
+        for q in range(len(g)):
+            history.values[slot + q] = g[q, keep]
+            history.values[slot + len(g) + q] = dg[q, keep]
+        history.knots[k & (len(history.knots) - 1)] = t
+
+
+def _lifted(history: Any, system: System, nodes: tuple[int, ...], lead: tuple[int, ...]) -> Callable:
+    shape = (*nodes, *((-1,) if components(system) else ()))
+
+    def at(t: float, member: int) -> np.ndarray:
+        x = law_state(system, history(t) if callable(history) else history, "history")
+        tail = x.shape[x.ndim - components(system) :]
+        checks.broadcastable("history", x, (*lead, *nodes, *tail), "the shape of x0")
+        whole = np.broadcast_to(x, (*lead, *nodes, *tail)).reshape(-1, *shape[: len(nodes)], *tail)
+        g = system.lift(whole[min(member, len(whole) - 1)])
+        return np.ascontiguousarray(g.reshape(-1, g.shape[-1]).T)
+
+    return at

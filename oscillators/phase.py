@@ -1,0 +1,166 @@
+"""Phase oscillators: a node is an angle, and shows the others a unit vector or a pulse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from oscillators.arrays import Array, cross, namespace, unit_vector
+from oscillators.kernels import (
+    law_kernel,
+    lift_kernel,
+    sincos,
+    tangent_kernel,
+    unit_vector_lift,
+    unit_vector_tangent,
+)
+from oscillators.system import Kind, System
+
+
+@dataclass(frozen=True)
+class PhaseSystem(System):
+    """Base of systems whose state is a phase theta (rad, never wrapped) shown as (cos theta, sin theta)."""
+
+    kind: ClassVar[Kind] = "scalar"
+    variables: ClassVar[tuple[str, ...]] = ("theta",)
+    units: ClassVar[tuple[str, ...]] = ("rad",)
+    lift_kernel = staticmethod(unit_vector_lift)
+    tangent_kernel = staticmethod(unit_vector_tangent)
+
+    def lift(self, theta: Array) -> Array:
+        return unit_vector(theta)
+
+    def tangent(self, theta: Array, dtheta: Array) -> Array:
+        xp = namespace(theta)
+        return dtheta[..., None] * xp.stack([-xp.sin(theta), xp.cos(theta)], axis=-1)
+
+
+@dataclass(frozen=True)
+class Kuramoto(PhaseSystem):
+    """Phase oscillators pulled towards their local field; with a lag, the Sakaguchi-Kuramoto model.
+
+        dθ_i/dt = ω_i + Σ_j K_ij sin(θ_j - θ_i - α_i) = ω_i + u(θ_i + α_i) × h_i,    u(θ) = (cos θ, sin θ)
+
+    A drive c adds u(θ + α) × c: c = (-b, 0) is KuraNet's b sin θ, c = F (cos ψ, sin ψ) a force F sin(ψ - θ).
+
+    Args:
+        omega: natural frequencies, broadcasts to (..., node), rad / time.
+        alpha: phase lag, broadcasts likewise, rad.
+
+    Source: Kuramoto 1975; Sakaguchi and Kuramoto 1986. Other names: XY model (ω = 0), rotor model.
+    """
+
+    omega: Array
+    alpha: Array | float = 0.0
+
+    def law(self, t, theta, h):
+        return self.omega + cross(unit_vector(theta + self.alpha), h)
+
+    def params(self):
+        xp = namespace(self.alpha)
+        return self.omega, xp.cos(self.alpha), xp.sin(self.alpha)
+
+    @law_kernel
+    def kernel(t, x, g, h, p, table, out):
+        omega, ca, sa, c, s, hx, hy, d = p[0], p[1], p[2], g[0], g[1], h[0], h[1], out[0]
+        for i in range(len(d)):
+            ux = c[i] * ca[i] - s[i] * sa[i]
+            uy = s[i] * ca[i] + c[i] * sa[i]
+            d[i] = omega[i] + ux * hy[i] - uy * hx[i]
+
+
+@dataclass(frozen=True)
+class InertialKuramoto(System):
+    """Phase oscillators with inertia: the swing equation of power grids.
+
+        dθ_i/dt = v_i,    m_i dv_i/dt = ω_i - d_i v_i + u(θ_i) × h_i
+
+    Args:
+        omega: torque (injected power), broadcasts to (..., node), rad / time².
+        mass: inertia m > 0. damping: d >= 0.
+
+    State: (..., node, 2) with theta (rad) and v (rad / time) on the last axis.
+    Source: Tanaka, Lichtenberg and Oishi 1997; Filatrella, Nielsen and Pedersen 2008.
+    """
+
+    kind: ClassVar[Kind] = "pair"
+    variables: ClassVar[tuple[str, ...]] = ("theta", "v")
+    units: ClassVar[tuple[str, ...]] = ("rad", "rad / time")
+    lift_kernel = staticmethod(unit_vector_lift)
+    tangent_kernel = staticmethod(unit_vector_tangent)
+
+    omega: Array
+    mass: Array | float = 1.0
+    damping: Array | float = 1.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, low, fits in (("mass", "positive", self.mass > 0), ("damping", "0 or positive", self.damping >= 0)):
+            if not bool(namespace(fits).all(fits)):
+                raise ValueError(f"`{name}` must be {low}, but its smallest entry is {getattr(self, name).min():g}.")
+
+    def lift(self, x: Array) -> Array:
+        return unit_vector(x[..., 0])
+
+    def tangent(self, x: Array, dx: Array) -> Array:
+        xp = namespace(x)
+        theta = x[..., 0]
+        return dx[..., 0, None] * xp.stack([-xp.sin(theta), xp.cos(theta)], axis=-1)
+
+    def law(self, t, x, h):
+        theta, v = x[..., 0], x[..., 1]
+        torque = self.omega - self.damping * v + cross(unit_vector(theta), h)
+        return namespace(x).stack([v, torque / self.mass], axis=-1)
+
+    @law_kernel
+    def kernel(t, x, g, h, p, table, out):
+        omega, mass, damping, v, c, s, hx, hy = p[0], p[1], p[2], x[1], g[0], g[1], h[0], h[1]
+        dtheta, dv = out[0], out[1]
+        for i in range(len(v)):
+            dtheta[i] = v[i]
+            dv[i] = (omega[i] - damping[i] * v[i] + (c[i] * hy[i] - s[i] * hx[i])) / mass[i]
+
+
+@dataclass(frozen=True)
+class Winfree(PhaseSystem):
+    """Pulse-coupled phase oscillators: a node fires 1 + cos θ and answers with -sin θ.
+
+        dθ_i/dt = ω_i - sin θ_i · h_i,    h_i = Σ_j K_ij (1 + cos θ_j)
+
+    Args:
+        omega: natural frequencies, broadcasts to (..., node), rad / time.
+
+    Source: Winfree 1967; pulse and response of Ariaratnam and Strogatz 2001.
+    """
+
+    omega: Array
+
+    def lift(self, theta: Array) -> Array:
+        return 1.0 + namespace(theta).cos(theta)[..., None]
+
+    def tangent(self, theta: Array, dtheta: Array) -> Array:
+        return -(dtheta * namespace(theta).sin(theta))[..., None]
+
+    @lift_kernel
+    def lift_kernel(x, g):
+        theta, pulse = x[0], g[0]
+        for i in range(len(theta)):
+            _, c = sincos(theta[i])
+            pulse[i] = 1.0 + c
+
+    @tangent_kernel
+    def tangent_kernel(x, dx, dg):
+        theta, dtheta, dpulse = x[0], dx[0], dg[0]
+        for i in range(len(theta)):
+            s, _ = sincos(theta[i])
+            dpulse[i] = -dtheta[i] * s
+
+    def law(self, t, theta, h):
+        return self.omega - namespace(theta).sin(theta) * h[..., 0]
+
+    @law_kernel
+    def kernel(t, x, g, h, p, table, out):
+        theta, omega, field, d = x[0], p[0], h[0], out[0]
+        for i in range(len(d)):
+            s, _ = sincos(theta[i])
+            d[i] = omega[i] - s * field[i]

@@ -1,0 +1,296 @@
+"""The forward run: from a system, a coupling and a state to a labelled Dataset."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from oscillators import checks
+from oscillators.arrays import Array
+from oscillators.coupling import Coupling, Diffusive, as_coupling
+from oscillators.delayed import Delayed
+from oscillators.engine import Problem, Run, from_rows, prepare
+from oscillators.label import label
+from oscillators.loops import OK
+from oscillators.methods import ADAPTIVE, FIXED, STOCHASTIC
+from oscillators.system import System, components, law_state
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def simulate(
+    system: System,
+    coupling: Any,
+    x0: Any,
+    t: Any,
+    *,
+    method: str = "rk4",
+    dt: float | None = None,
+    rtol: float = 1e-6,
+    atol: float = 1e-9,
+    drive: Array | Callable[[float], Array] | None = None,
+    history: Array | Callable[[float], Array] | None = None,
+    noise: Array | float | None = None,
+    observe: Mapping[str, Callable] | None = None,
+    rng: int | np.random.Generator | None = None,
+    progress: bool = False,
+    on_failure: str = "warn",
+) -> xr.Dataset:
+    """Integrate dx/dt = law(t, x, K[g(x)] + c(t)) and return the labelled states.
+
+    Args:
+        system: what moves.
+        coupling: anything `as_coupling` takes: number, matrix, sparse matrix, graph, coupling object.
+        x0: initial state. Phases (..., node), sphere (..., node, n), amplitudes complex (..., node), second order
+            (..., node, 2); lattices have (height, width) in place of node. Leading axes are an ensemble, dimension
+            `run`; each member equals the run alone, bit for bit, and has its own status.
+        t: increasing times to save; t[0] is the start. Fixed steps are shortened to land on every one of them.
+        method: with `dt` (the longest step): "euler", "heun" (trapezoidal), "rk4", "semi_implicit_euler" (second-order
+            systems), "euler_maruyama", "stochastic_heun". With `rtol` and `atol`: "dopri5", "tsit5".
+        drive: c added to the field, shape of the lifted state (..., node, m), or a function of t that returns it.
+        history: for delays: the state before t[0], constant or a function of t.
+        noise: σ of dx = ... dt + σ dW (Stratonovich), broadcasts to (..., node), unit of x / √time. Second-order systems
+            receive it in v.
+        observe: name -> function of the state at one moment (arrays with any leading axes; second-order systems pass
+            x, and v to a function of two arguments). Then only these are stored, and memory stays small.
+        rng: seed or Generator for the noise.
+        progress: show a bar.
+        on_failure: "warn" or "raise" when a member leaves the finite numbers or its step underflows.
+
+    Returns:
+        Dataset with the variables of the system (or the observed ones) along (run, time, node, ...), the fate of each
+        member (`status`, `stop_time`, `stop_node`, `steps`, `rejected`), units and provenance. Ctrl-C ends a run within
+        a second; what was computed is returned, the rest is NaN and `status` says interrupted.
+
+    Raises:
+        ValueError, TypeError: before the run, for arguments that do not fit. FloatingPointError: if on_failure="raise".
+    """
+    system, coupling, state, t = _checked(system, coupling, x0, t)
+    step = _check_method(system, coupling, method, dt, rtol, atol, noise, on_failure)
+    if drive is not None:
+        drive = _checked_drive(system, coupling, state, drive, t)
+    if noise is not None:
+        noise = checks.real_array("noise", noise)
+    problem = prepare(system, coupling, state, drive, history, noise)
+    seed = _seed(rng) if noise is not None else None
+    store = Observations(problem, t, observe) if observe else Trajectory(problem, t)
+    with tqdm(total=problem.members, disable=not progress, unit="run", bar_format=_BAR) as bar:
+        run = Run(
+            problem,
+            t,
+            store.put,
+            (FIXED | ADAPTIVE)[method],
+            step,
+            method == "semi_implicit_euler",
+            float(rtol),
+            float(atol),
+            seed,
+            (lambda done: bar.update(done)) if progress else None,
+        )
+        finished = run.go()
+    result = label(run, store.variables(), method, finished)
+    _report(result, run, finished, on_failure)
+    return result
+
+
+_BAR = "{l_bar}{bar}| {n:.2f}/{total} [{elapsed}<{remaining}]"
+
+
+class Trajectory:
+    """Stores every state."""
+
+    def __init__(self, problem: Problem, t: np.ndarray):
+        self.problem = problem
+        self.states = np.full((problem.members, len(t), *problem.x0.shape[1:]), np.nan)
+
+    def put(self, members: slice, first: int, states: np.ndarray) -> None:
+        self.states[members, first : first + len(states)] = states.swapaxes(0, 1)
+
+    def variables(self) -> dict[str, np.ndarray]:
+        """Each variable of the system, (members, time, ...)."""
+        return variables(self.problem, self.states)
+
+
+class Observations:
+    """Stores what functions of the state return, one moment at a time."""
+
+    def __init__(self, problem: Problem, t: np.ndarray, observe: Mapping[str, Callable]):
+        self.problem, self.count, self.observe = problem, len(t), dict(observe)
+        self.values: dict[str, np.ndarray] = {}
+        names = problem.system.variables
+        for name, function in self.observe.items():
+            if not callable(function):
+                raise TypeError(f"`observe[{name!r}]` must be a function of the state, but is {function!r}.")
+        self.arguments = {name: min(_required(f), len(names)) for name, f in self.observe.items()}
+        self.put(slice(0, problem.members), 0, problem.x0[None])  # shapes, and errors, before the run
+
+    def put(self, members: slice, first: int, states: np.ndarray) -> None:
+        if not len(states):
+            return
+        found = list(variables(self.problem, states).values())
+        for name, function in self.observe.items():
+            value = np.asarray(function(*found[: self.arguments[name]]))
+            if value.shape[:2] != states.shape[:2]:
+                raise ValueError(
+                    f"`observe[{name!r}]` must keep the leading axes (times, runs) = {states.shape[:2]} of the state, but "
+                    f"returned shape {value.shape}; reduce over the last axes (axis=-1)."
+                )
+            if name not in self.values:
+                empty = np.nan if value.dtype.kind in "fc" else 0
+                self.values[name] = np.full((self.problem.members, self.count, *value.shape[2:]), empty, value.dtype)
+            self.values[name][members, first : first + len(states)] = value.swapaxes(0, 1)
+
+    def variables(self) -> dict[str, np.ndarray]:
+        return self.values
+
+
+def variables(problem: Problem, states: np.ndarray) -> dict[str, np.ndarray]:
+    """Public variables from states (..., d, N): phases, vectors, complex amplitudes, or position and velocity."""
+    system = problem.system
+    x = from_rows(states, problem.nodes, components(system))
+    if system.kind == "complex":
+        return {system.variables[0]: x[..., 0] + 1j * x[..., 1]}
+    if system.kind == "pair":
+        return {name: x[..., k] for k, name in enumerate(system.variables)}
+    return {system.variables[0]: x}
+
+
+def _required(function: Callable) -> int:
+    """How many positional arguments a function must be given (1 where Python cannot tell)."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return 1
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return max(1, sum(p.kind in positional and p.default is p.empty for p in parameters))
+
+
+def _checked(system: Any, coupling: Any, x0: Any, t: Any) -> tuple[System, Coupling, np.ndarray, np.ndarray]:
+    if not isinstance(system, System):
+        raise TypeError(f"`system` must be a System such as Kuramoto(omega), but is {system!r}.")
+    coupling, t, state = as_coupling(coupling), checks.save_times(t), law_state(system, x0)
+    least = coupling.node_axes + components(system)
+    if state.ndim < least:
+        raise ValueError(
+            f"`x0` must have at least {least} axes for {type(system).__name__} on {type(coupling).__name__}, but has shape "
+            f"{np.shape(x0)}; give one entry per node."
+        )
+    cut = state.ndim - least
+    nodes = state.shape[cut : state.ndim - components(system)]
+    if 0 in state.shape:
+        raise ValueError(
+            f"`x0` must have at least one node and one run, but has shape {np.shape(x0)}: nothing to simulate."
+        )
+    system.check_state(state)
+    coupling.check_nodes(nodes)
+    lead = state.shape[:cut]
+    for row in system.params():
+        checks.broadcastable(_name_of(system, row), row, (*lead, *nodes), "runs and nodes of `x0`")
+    triangles = system.table()
+    if triangles.size and triangles.max() >= nodes[0]:
+        raise ValueError(f"`triangles` must name nodes 0 to {nodes[0] - 1}, but names {triangles.max()}.")
+    _check_members(coupling, lead)
+    return system, coupling, state, t
+
+
+def _name_of(system: System, row: Array) -> str:
+    own = [name for name, value in vars(system).items() if value is row]
+    return own[0] if own else f"parameters of {type(system).__name__}"
+
+
+def _check_members(coupling: Any, lead: tuple[int, ...]) -> None:
+    """Weights with leading axes belong to the members one by one."""
+    while isinstance(coupling, Diffusive | Delayed):
+        coupling = coupling.coupling
+    for name, own in (("K", 2), ("strength", 1), ("weight", 1)):
+        value = getattr(coupling, name, None)
+        if getattr(value, "ndim", 0) > own and tuple(value.shape[:-own]) != lead:
+            raise ValueError(
+                f"`{name}` must have the leading axes of `x0`, {lead}, or none, but has {tuple(value.shape[:-own])}."
+            )
+
+
+def _check_method(system, coupling, method, dt, rtol, atol, noise, on_failure) -> float | None:
+    """The step of a fixed-step method, None for an adaptive one."""
+    checks.one_of("method", method, (*FIXED, *ADAPTIVE))
+    checks.one_of("on_failure", on_failure, ("warn", "raise"))
+    inner = coupling.coupling if isinstance(coupling, Diffusive) else coupling
+    delayed = isinstance(inner, Delayed) and bool((inner.tau > 0).any())
+    if method in ADAPTIVE and noise is not None:
+        raise ValueError(f"`noise` must be None for {method!r}; use method='stochastic_heun' with dt.")
+    if method in ADAPTIVE and delayed:
+        raise ValueError(
+            f"`method` must have fixed steps when `tau` > 0, but is {method!r}; use 'rk4' (order 4) with dt."
+        )
+    if method in FIXED and (noise is not None) != (method in STOCHASTIC):
+        if noise is not None:
+            raise ValueError(f"`method` must be one of {', '.join(STOCHASTIC)} with `noise`, but is {method!r}.")
+        raise ValueError(f"`noise` must be given for {method!r}; without noise use 'euler' or 'heun'.")
+    if method == "semi_implicit_euler" and system.kind != "pair":
+        raise ValueError(
+            f"`method` 'semi_implicit_euler' must be used with a second-order system, but {type(system).__name__} is none; "
+            "use 'euler', 'heun' or 'rk4'."
+        )
+    if method in FIXED:
+        return checks.step_size(dt, method)
+    if dt is not None:
+        raise ValueError(f"`dt` must not be given for the adaptive method {method!r}; set rtol and atol instead.")
+    checks.positive("rtol", rtol)
+    checks.positive("atol", atol)
+    return None
+
+
+def _checked_drive(system, coupling, state, drive, t):
+    """The drive as float64 in the shape of the lifted state; functions are tried once."""
+    cut = state.ndim - coupling.node_axes - components(system)
+    lifted = system.lift(state[(0,) * cut]).shape
+    whole = (*state.shape[:cut], *lifted)
+
+    def checked(value: Any) -> np.ndarray:
+        value = checks.complex_array("drive", value) if np.iscomplexobj(value) else checks.real_array("drive", value)
+        if np.iscomplexobj(value):
+            if system.kind != "complex":
+                raise TypeError(f"`drive` must be real for {type(system).__name__}, but is complex.")
+            value = np.stack([value.real, value.imag], axis=-1)
+        checks.broadcastable("drive", value, whole, "runs, nodes and components of the lifted state")
+        return np.asarray(value, np.float64)
+
+    if not callable(drive):
+        return checked(drive)
+    checked(drive(float(t[0])))
+    return lambda time: checked(drive(time))
+
+
+def _seed(rng: Any) -> int:
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(2**63))
+    if rng is None:
+        return int(np.random.SeedSequence().entropy % 2**63)
+    if isinstance(rng, int | np.integer) and rng >= 0:
+        return int(rng)
+    raise TypeError(f"`rng` must be a whole number >= 0 or a numpy Generator, but is {rng!r}.")
+
+
+def _report(result: Any, run: Run, finished: bool, on_failure: str) -> None:
+    if not finished:
+        warnings.warn("interrupted: the result holds what was computed; the rest is NaN.", RuntimeWarning, stacklevel=3)
+    failed = np.flatnonzero(run.status != OK)
+    if not len(failed):
+        return
+    first = failed[0]
+    what = {1: "left the finite numbers", 2: "needed a step too small to represent"}[int(run.status[first])]
+    cure = "a smaller `dt`" if run.dt is not None else "looser tolerances or a bounded law"
+    where = f" at node {run.node[first]}" if run.node[first] >= 0 else ""
+    message = (
+        f"{len(failed)} of {len(run.status)} runs stopped; run {first} {what} at t = {run.stopped_at[first]:.6g}{where}; "
+        f"try {cure} (status, stop_time and stop_node are in the result)."
+    )
+    if on_failure == "raise":
+        raise FloatingPointError(message)
+    warnings.warn(message, RuntimeWarning, stacklevel=3)
