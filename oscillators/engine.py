@@ -108,10 +108,8 @@ def prepare(system: System, coupling: Coupling, x0: np.ndarray, drive: Any, hist
     sigma = np.empty((0, d, n)) if noise is None else _sigma(system, noise, lead, nodes, d)
     empty = Compiled(None, np.empty(0, np.int64), np.empty(0, np.int32), np.empty((1, 0)))
     weights = spelled or empty
-    network = Network(
-        np.ascontiguousarray(packed), np.ascontiguousarray(system.table(), np.int32).reshape(system.table().shape),
-        weights.meta, weights.index, weights.weight, np.ascontiguousarray(degree), constant, sigma,
-    )  # fmt: skip
+    arrays = (packed, system.table(), weights.meta, weights.index, weights.weight, degree, constant, sigma)
+    network = Network(*(np.require(a, requirements=["C", "W"]) for a in arrays))
     kernels, callbacks = _kernels(system, inner, spelled, nodes, lead, past)
     return Problem(
         system, coupling, nodes, lead, rows, width, kernels, network,

@@ -44,12 +44,13 @@ class Past:
             edges, tau = delayed.links()
             longest = np.zeros(n)
             np.maximum.at(longest, edges.source, tau)
-            weight = np.ascontiguousarray(np.asarray(edges.weight, np.float64).reshape(-1, len(tau)))
+            weight = np.asarray(edges.weight, np.float64).reshape(-1, len(tau))
             starts, source = edges.row_starts(), edges.source
         else:
-            tau = np.ascontiguousarray(np.broadcast_to(np.asarray(delayed.tau, np.float64), nodes).reshape(n))
+            tau = np.broadcast_to(np.asarray(delayed.tau, np.float64), nodes).reshape(n)
             longest, weight = tau, np.empty((1, 0))
             starts, source = np.empty(0, np.int32), np.empty(0, np.int32)
+        tau, source, weight = (np.require(a, requirements=["C", "W"]) for a in (tau, source, weight))
         return Past(tau, starts, source, weight, longest, _lifted(history, system, nodes, lead), not callable(history))
 
     def start(self, member: int, t0: float, smallest: float, largest: float) -> History:
