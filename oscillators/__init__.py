@@ -4,6 +4,7 @@ dx/dt = law(t, x, h),    h = K[lift(x)] + c(t),    x <- project(x) after each st
 """
 
 from oscillators.amplitude import StuartLandau
+from oscillators.contract import check_system
 from oscillators.coupling import Coupling, Dense, Diffusive, MeanField, as_coupling
 from oscillators.delayed import Delayed
 from oscillators.edges import Edges
@@ -33,5 +34,6 @@ __all__ = [
     "TopographicOscillators",
     "Winfree",
     "as_coupling",
+    "check_system",
     "simulate",
 ]

@@ -30,7 +30,7 @@ class StuartLandau(System):
 
     growth: Array
     omega: Array
-    shear: Array | float = 0.0
+    shear: Array = 0.0
 
     def law(self, t, z, h):
         xp = namespace(z)
@@ -38,6 +38,7 @@ class StuartLandau(System):
         grow, turn = self.growth - square, self.omega - self.shear * square
         return grow[..., None] * z + turn[..., None] * quarter_turn(z) + h
 
+    @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):
         growth, omega, shear, re, im, hx, hy = p[0], p[1], p[2], x[0], x[1], h[0], h[1]

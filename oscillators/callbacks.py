@@ -76,60 +76,49 @@ class Callbacks:
         self._fill(h, self.coupling.field(self._lifted(g).reshape(*self.nodes, m)), False)
 
 
+# What the loops call: kernels of the fixed signatures that hand their arrays to the network active in this thread.
+
+
+def _network() -> Callbacks:
+    return _active.network
+
+
 def _lift(x, g):
-    _active.network.lift(x, g)
+    with objmode():
+        _network().lift(x, g)
 
 
 def _tangent(x, dx, dg):
-    _active.network.tangent(x, dx, dg)
+    with objmode():
+        _network().tangent(x, dx, dg)
 
 
-def _law(t, x, h, out):
-    _active.network.law(t, x, h, out)
+def _law(t, x, g, h, p, table, out):
+    with objmode():
+        _network().law(t, x, h, out)
 
 
 def _project(x):
-    _active.network.project(x)
+    with objmode():
+        _network().project(x)
 
 
-def _field(g, h):
-    _active.network.field(g, h)
+def _field(meta, index, weight, g, h):
+    with objmode():
+        _network().field(g, h)
+
+
+_KERNELS: dict[str, tuple[Any, Any]] = {
+    "lift": (LIFT, _lift),
+    "tangent": (TANGENT, _tangent),
+    "law": (LAW, _law),
+    "project": (PROJECT, _project),
+    "field": (FIELD, _field),
+}
 
 
 @cache
 def python_kernel(name: str) -> Any:
-    """The kernel of the fixed signature that hands its arrays to the active network (compiled on first use)."""
-    if name == "lift":
-
-        def kernel(x, g):
-            with objmode():
-                _lift(x, g)
-
-        return njit(LIFT)(kernel)
-    if name == "tangent":
-
-        def kernel(x, dx, dg):
-            with objmode():
-                _tangent(x, dx, dg)
-
-        return njit(TANGENT)(kernel)
-    if name == "law":
-
-        def kernel(t, x, g, h, p, table, out):
-            with objmode():
-                _law(t, x, h, out)
-
-        return njit(LAW)(kernel)
-    if name == "project":
-
-        def kernel(x):
-            with objmode():
-                _project(x)
-
-        return njit(PROJECT)(kernel)
-
-    def kernel(meta, index, weight, g, h):
-        with objmode():
-            _field(g, h)
-
-    return njit(FIELD)(kernel)
+    """The kernel that calls Python for this part of a network (compiled on first use; such code cannot be kept on disk)."""
+    signature, function = _KERNELS[name]
+    return njit(signature)(function)

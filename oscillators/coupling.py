@@ -22,7 +22,7 @@ class Compiled(NamedTuple):
 
     kernel: Any
     meta: np.ndarray  # int64: sizes
-    index: np.ndarray  # int32: where
+    where: np.ndarray  # int32: the kernel's index
     weight: np.ndarray  # (1 or members, W) float64: how strongly
 
 
@@ -32,7 +32,10 @@ class Coupling:
     A user's coupling needs `field(g)` only: (..., node, m) -> (..., node, m), for NumPy arrays and tensors alike.
     """
 
-    node_axes: int = 1  # how many axes the nodes have: 1, or 2 for a lattice, plus 1 with channels
+    @property
+    def node_dims(self) -> tuple[str, ...]:
+        """Names of the axes of the network. Here: one axis, the nodes."""
+        return ("node",)
 
     def field(self, g: Array) -> Array:
         """Local field h_i = Σ_j K_ij g_j: (..., node, m) -> (..., node, m)."""
@@ -82,6 +85,7 @@ class Dense(Coupling):
             packed[:, tile, :, : rows.shape[1]] = rows.transpose(0, 2, 1)
         return Compiled(self.kernel, np.array([n], np.int64), np.empty(0, np.int32), packed.reshape(len(K), -1))
 
+    @staticmethod
     @field_kernel
     def kernel(meta, index, weight, g, h):
         # weight: tiles of TILE receivers, each (sender, receiver). The receivers are the vector lanes, so every h_i is
@@ -122,7 +126,7 @@ class MeanField(Coupling):
         strength: broadcasts to (..., node): one number, one per receiver, or shape (run, 1) for one per ensemble member.
     """
 
-    strength: Array | float
+    strength: Array
 
     def __post_init__(self):
         object.__setattr__(self, "strength", checks.real_array("strength", self.strength))
@@ -140,6 +144,7 @@ class MeanField(Coupling):
         weight = np.ascontiguousarray(weight.reshape(-1, weight.shape[-1] if weight.ndim else 1))
         return Compiled(self.kernel, np.empty(0, np.int64), np.empty(0, np.int32), weight)
 
+    @staticmethod
     @field_kernel
     def kernel(meta, index, weight, g, h):
         n = g.shape[1]
@@ -169,8 +174,8 @@ class Diffusive(Coupling):
         object.__setattr__(self, "coupling", as_coupling(self.coupling))
 
     @property
-    def node_axes(self):
-        return self.coupling.node_axes
+    def node_dims(self):
+        return self.coupling.node_dims
 
     def field(self, g):
         return self.coupling.field(g) - self.degree(g) * g

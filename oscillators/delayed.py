@@ -20,13 +20,14 @@ class Delayed(Coupling):
     Args:
         coupling: anything `as_coupling` takes.
         tau: delay in units of time, never rounded to steps: one number, (node,) per sender, or per link: (node, node)
-            for a matrix, one entry per link in the order given for `Edges`. Links with τ = 0 act at once.
+            with row = receiver for `Dense` and `Edges`, or one entry per link of `Edges` (the meaning of a list whose
+            length is both the number of links and of nodes). Links with τ = 0 act at once.
 
     A run needs a `history` of the state up to the longest delay.
     """
 
     coupling: Any
-    tau: Array | float
+    tau: Array
 
     def __post_init__(self):
         coupling = as_coupling(self.coupling)
@@ -40,20 +41,21 @@ class Delayed(Coupling):
         object.__setattr__(self, "coupling", coupling)
         object.__setattr__(self, "tau", tau)
         if self.per_link:
-            links = coupling.K.shape[-2:] if isinstance(coupling, Dense) else coupling.source.shape
-            if tuple(tau.shape) != tuple(links):
-                raise ValueError(f"`tau` must have shape {tuple(links)} (one per link), but has {tuple(tau.shape)}.")
+            nodes = self.coupling.nodes if isinstance(self.coupling, Edges) else self.coupling.K.shape[-1]
+            links = self.coupling.source.shape if tau.ndim == 1 else (nodes, nodes)
+            if tuple(tau.shape) != links:
+                raise ValueError(f"`tau` must have shape {links} (one per link), but has {tuple(tau.shape)}.")
 
     @property
     def per_link(self) -> bool:
         """Whether each link has a delay of its own (else each sender has one)."""
-        if isinstance(self.coupling, Edges):
-            return self.tau.ndim == 1 and not (self.tau.shape == (self.coupling.nodes,) != self.coupling.source.shape)
-        return isinstance(self.coupling, Dense) and self.tau.ndim == 2
+        if isinstance(self.coupling, Edges) and self.tau.ndim == 1:
+            return self.tau.shape == self.coupling.source.shape or self.tau.shape != (self.coupling.nodes,)
+        return isinstance(self.coupling, Dense | Edges) and self.tau.ndim == 2
 
     @property
-    def node_axes(self):
-        return self.coupling.node_axes
+    def node_dims(self):
+        return self.coupling.node_dims
 
     def field(self, g):
         raise TypeError("a delayed coupling has no field of one moment; simulate and integrate keep its history.")
@@ -67,10 +69,10 @@ class Delayed(Coupling):
         return self.coupling.coords()
 
     def links(self) -> tuple[Edges, np.ndarray]:
-        """The links one by one, sorted by receiver, with the delay of each."""
-        if isinstance(self.coupling, Edges):
-            return self.coupling, np.asarray(self.tau)
-        K, tau = np.asarray(self.coupling.K), np.asarray(self.tau)
-        target, source = np.nonzero((K != 0).reshape(-1, *K.shape[-2:]).any(axis=0))
-        edges = Edges(source.astype(np.int32), target.astype(np.int32), K[..., target, source], K.shape[-1])
-        return edges, tau[edges.target, edges.source]
+        """The links one by one, with the delay of each."""
+        edges, tau = self.coupling, np.asarray(self.tau)
+        if isinstance(edges, Dense):
+            K = np.asarray(edges.K)
+            target, source = np.nonzero((K != 0).reshape(-1, *K.shape[-2:]).any(axis=0))
+            edges = Edges(source, target, K[..., target, source], K.shape[-1])
+        return edges, tau if tau.ndim == 1 else tau[edges.target, edges.source]

@@ -40,28 +40,27 @@ class Edges(Coupling):
                 "`source`, `target` and `weight` must have one entry per link, but have shapes "
                 f"{ends[0].shape}, {ends[1].shape} and {tuple(weight.shape)}."
             )
-        # Links are kept sorted by receiver: rows of a CSR matrix, and the order of every sum.
-        order = np.lexsort((ends[0], ends[1]))
-        for name, value in (("source", ends[0][order]), ("target", ends[1][order]), ("weight", weight[..., order])):
+        for name, value in (("source", ends[0]), ("target", ends[1]), ("weight", weight)):
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "order", order)  # position of each stored link in the lists given
 
     def field(self, g):
         xp = namespace(g, self.weight)
         sent = xp.asarray(self.weight)[..., None] * g[..., self.source, :]
+        shape = (*sent.shape[:-2], self.nodes, sent.shape[-1])
         if xp is not namespace():
-            shape = (*sent.shape[:-2], self.nodes, sent.shape[-1])
             target = xp.asarray(self.target, device=g.device)
             return xp.zeros(shape, dtype=sent.dtype, device=g.device).index_add(-2, target, sent)
-        h = np.zeros((*sent.shape[:-2], self.nodes, sent.shape[-1]))
-        has_links = np.flatnonzero(np.diff(self.row_starts()))
-        if len(has_links):
-            h[..., has_links, :] = np.add.reduceat(sent, self.row_starts()[has_links], axis=-2)
+        h = np.zeros(shape)
+        order, starts = self.rows()
+        receivers = np.flatnonzero(np.diff(starts))
+        if len(receivers):
+            h[..., receivers, :] = np.add.reduceat(sent[..., order, :], starts[receivers], axis=-2)
         return h
 
-    def row_starts(self) -> np.ndarray:
-        """CSR row pointer: links of receiver i are row_starts[i] : row_starts[i + 1]."""
-        return np.searchsorted(self.target, np.arange(self.nodes + 1)).astype(np.int32)
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Compressed rows: the links sorted by receiver (then sender), and where each receiver's links start."""
+        order = np.lexsort((self.source, self.target))
+        return order, np.searchsorted(self.target[order], np.arange(self.nodes + 1)).astype(np.int32)
 
     def check_nodes(self, nodes):
         _same_nodes("K", self.nodes, nodes)
@@ -70,10 +69,12 @@ class Edges(Coupling):
         return self.node_coords
 
     def compiled(self, nodes):
-        index = np.concatenate([self.row_starts(), self.source]).astype(np.int32)
-        weight = np.ascontiguousarray(np.asarray(self.weight, np.float64).reshape(-1, len(self.source)))
-        return Compiled(self.kernel, np.array([self.nodes], np.int64), index, weight)
+        order, starts = self.rows()
+        weight = np.asarray(self.weight, np.float64).reshape(-1, len(order))[:, order]
+        where = np.concatenate([starts, self.source[order]]).astype(np.int32)
+        return Compiled(self.kernel, np.array([self.nodes], np.int64), where, weight)
 
+    @staticmethod
     @field_kernel
     def kernel(meta, index, weight, g, h):
         rows, n = g.shape
@@ -118,7 +119,7 @@ def from_graph(graph: Any) -> Coupling:
         return edges
     from oscillators.delayed import Delayed
 
-    return Delayed(edges, _edge_values(links, "delay", None, labels)[edges.order])
+    return Delayed(edges, _edge_values(links, "delay", None, labels))
 
 
 def _edge_values(links: list, name: str, default: float | None, labels: list) -> np.ndarray:

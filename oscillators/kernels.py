@@ -34,8 +34,8 @@ _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"
 
 
 def _kernel(function: Callable) -> Any:
-    """Compile `function` when a run first needs it; the machine code is kept on disk."""
-    return staticmethod(njit(**_OPTIONS)(function))
+    """Compile `function` when a run first needs it; the machine code is kept on disk. In a class, put @staticmethod above."""
+    return njit(**_OPTIONS)(function)
 
 
 class Address(types.WrapperAddressProtocol):

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from oscillators.engine import Problem, Run
+from oscillators.engine import Run
+from oscillators.problem import Problem
 
 STATUS = ("ok", "not_finite", "step_underflow", "interrupted")
 
@@ -47,20 +48,13 @@ def run_dims(p: Problem) -> tuple[str, ...]:
     return ("run",) if len(p.lead) == 1 else tuple(f"run_{k}" for k in range(len(p.lead)))
 
 
-def node_dims(p: Problem) -> tuple[str, ...]:
-    """Names of the axes of the network."""
-    lattice = getattr(p.coupling, "window", None) or getattr(getattr(p.coupling, "coupling", None), "window", ())
-    space = ("height", "width") if len(lattice) == 2 else ("node",)
-    return space if len(p.nodes) == len(space) else ("channel", *space)
-
-
 def _variable(p: Problem, lead: tuple[str, ...], name: str, value: np.ndarray) -> tuple:
     value = value.reshape(*p.lead, *value.shape[1:])
     rest = value.shape[len(lead) + 1 :]
     own = dict(zip(p.system.variables, p.system.units, strict=True))
     dims: tuple[str, ...] = ()
     if rest[: len(p.nodes)] == p.nodes:
-        dims = node_dims(p)
+        dims = p.coupling.node_dims
     extra = len(rest) - len(dims)
     if name in own and p.system.kind == "vector":
         dims = (*dims, "component")

@@ -24,7 +24,7 @@ class Network(NamedTuple):
     params: np.ndarray  # (1 or members, P, N)
     table: np.ndarray  # int32
     meta: np.ndarray  # int64
-    index: np.ndarray  # int32
+    where: np.ndarray  # int32: the index of a coupling's kernel
     weight: np.ndarray  # (1 or members, W)
     degree: np.ndarray  # (0, 1 or members, N); 0: coupling is not diffusive
     drive: np.ndarray  # (rows, 1 or members, m, N); rows 0: no drive, 1: constant, else one per stage of each step
@@ -67,12 +67,12 @@ def derivative(lift, law, field, network, history, member, t, drive_row, x, work
     for b in range(members):
         lift(x[b], g[b * m : (b + 1) * m])
     if len(history.tau) == 0:
-        field(network.meta, network.index, network.weight[min(member, network.weight.shape[0] - 1)], g, h)
+        field(network.meta, network.where, network.weight[min(member, network.weight.shape[0] - 1)], g, h)
     elif len(history.starts) > 0:
         links(history, t, g, h)
     else:
         senders(history, t, g, work.past)
-        field(network.meta, network.index, network.weight[min(member, network.weight.shape[0] - 1)], work.past, h)
+        field(network.meta, network.where, network.weight[min(member, network.weight.shape[0] - 1)], work.past, h)
     for b in range(members):
         if network.degree.shape[0] > 0:
             degree = network.degree[min(member + b, network.degree.shape[0] - 1)]

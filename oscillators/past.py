@@ -13,10 +13,8 @@ from oscillators.delayed import Delayed
 from oscillators.history import History
 from oscillators.system import System, components, law_state
 
-NO_HISTORY = History(
-    *(np.empty(0, kind) for kind in (float, np.int64, np.int32, np.int32, float, np.int64, np.int64, float, float)),
-    newest=np.zeros(1, np.int64),
-)
+_KINDS = (float, np.int64, np.int32, np.int32, float, np.int64, np.int64, float, float, np.int64)
+NO_HISTORY = History(*(np.empty(0, kind) for kind in _KINDS))
 _SPACING = 1e-3  # of a step: distance of the points whose differences give the velocity of a history function
 
 
@@ -44,8 +42,9 @@ class Past:
             edges, tau = delayed.links()
             longest = np.zeros(n)
             np.maximum.at(longest, edges.source, tau)
-            weight = np.asarray(edges.weight, np.float64).reshape(-1, len(tau))
-            starts, source = edges.row_starts(), edges.source
+            order, starts = edges.rows()
+            tau, source = tau[order], edges.source[order]
+            weight = np.asarray(edges.weight, np.float64).reshape(-1, len(tau))[:, order]
         else:
             tau = np.broadcast_to(np.asarray(delayed.tau, np.float64), nodes).reshape(n)
             longest, weight = tau, np.empty((1, 0))

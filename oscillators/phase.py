@@ -51,7 +51,7 @@ class Kuramoto(PhaseSystem):
     """
 
     omega: Array
-    alpha: Array | float = 0.0
+    alpha: Array = 0.0
 
     def law(self, t, theta, h):
         return self.omega + cross(unit_vector(theta + self.alpha), h)
@@ -60,6 +60,7 @@ class Kuramoto(PhaseSystem):
         xp = namespace(self.alpha)
         return self.omega, xp.cos(self.alpha), xp.sin(self.alpha)
 
+    @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):
         omega, ca, sa, c, s, hx, hy, d = p[0], p[1], p[2], g[0], g[1], h[0], h[1], out[0]
@@ -90,8 +91,8 @@ class InertialKuramoto(System):
     tangent_kernel = staticmethod(unit_vector_tangent)
 
     omega: Array
-    mass: Array | float = 1.0
-    damping: Array | float = 1.0
+    mass: Array = 1.0
+    damping: Array = 1.0
 
     def __post_init__(self):
         super().__post_init__()
@@ -112,6 +113,7 @@ class InertialKuramoto(System):
         torque = self.omega - self.damping * v + cross(unit_vector(theta), h)
         return namespace(x).stack([v, torque / self.mass], axis=-1)
 
+    @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):
         omega, mass, damping, v, c, s, hx, hy = p[0], p[1], p[2], x[1], g[0], g[1], h[0], h[1]
@@ -141,6 +143,7 @@ class Winfree(PhaseSystem):
     def tangent(self, theta: Array, dtheta: Array) -> Array:
         return -(dtheta * namespace(theta).sin(theta))[..., None]
 
+    @staticmethod
     @lift_kernel
     def lift_kernel(x, g):
         theta, pulse = x[0], g[0]
@@ -148,6 +151,7 @@ class Winfree(PhaseSystem):
             _, c = sincos(theta[i])
             pulse[i] = 1.0 + c
 
+    @staticmethod
     @tangent_kernel
     def tangent_kernel(x, dx, dg):
         theta, dtheta, dpulse = x[0], dx[0], dg[0]
@@ -158,6 +162,7 @@ class Winfree(PhaseSystem):
     def law(self, t, theta, h):
         return self.omega - namespace(theta).sin(theta) * h[..., 0]
 
+    @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):
         theta, omega, field, d = x[0], p[0], h[0], out[0]

@@ -31,7 +31,7 @@ class SimplicialKuramoto(PhaseSystem):
     """
 
     omega: Array
-    triadic: Array | float = 0.0
+    triadic: Array = 0.0
     triangles: Any = None
 
     def __post_init__(self):
@@ -66,6 +66,7 @@ class SimplicialKuramoto(PhaseSystem):
             total = total + _scatter(pull, self.triangles[:, i], theta)
         return total
 
+    @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):
         omega, triadic, c, s, hx, hy, d = p[0], p[1], g[0], g[1], h[0], h[1], out[0]

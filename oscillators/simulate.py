@@ -14,10 +14,11 @@ from oscillators import checks
 from oscillators.arrays import Array
 from oscillators.coupling import Coupling, Diffusive, as_coupling
 from oscillators.delayed import Delayed
-from oscillators.engine import Problem, Run, from_rows, prepare
+from oscillators.engine import Run
 from oscillators.label import label
 from oscillators.loops import OK
 from oscillators.methods import ADAPTIVE, FIXED, STOCHASTIC
+from oscillators.problem import Problem, from_rows, prepare
 from oscillators.system import System, components, law_state
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def _checked(system: Any, coupling: Any, x0: Any, t: Any) -> tuple[System, Coupl
     if not isinstance(system, System):
         raise TypeError(f"`system` must be a System such as Kuramoto(omega), but is {system!r}.")
     coupling, t, state = as_coupling(coupling), checks.save_times(t), law_state(system, x0)
-    least = coupling.node_axes + components(system)
+    least = len(coupling.node_dims) + components(system)
     if state.ndim < least:
         raise ValueError(
             f"`x0` must have at least {least} axes for {type(system).__name__} on {type(coupling).__name__}, but has shape "
@@ -210,7 +211,7 @@ def _check_members(coupling: Any, lead: tuple[int, ...]) -> None:
         coupling = coupling.coupling
     for name, own in (("K", 2), ("strength", 1), ("weight", 1)):
         value = getattr(coupling, name, None)
-        if getattr(value, "ndim", 0) > own and tuple(value.shape[:-own]) != lead:
+        if value is not None and value.ndim > own and tuple(value.shape[:-own]) != lead:
             raise ValueError(
                 f"`{name}` must have the leading axes of `x0`, {lead}, or none, but has {tuple(value.shape[:-own])}."
             )
@@ -248,7 +249,7 @@ def _check_method(system, coupling, method, dt, rtol, atol, noise, on_failure) -
 
 def _checked_drive(system, coupling, state, drive, t):
     """The drive as float64 in the shape of the lifted state; functions are tried once."""
-    cut = state.ndim - coupling.node_axes - components(system)
+    cut = state.ndim - len(coupling.node_dims) - components(system)
     lifted = system.lift(state[(0,) * cut]).shape
     whole = (*state.shape[:cut], *lifted)
 
@@ -271,7 +272,7 @@ def _seed(rng: Any) -> int:
     if isinstance(rng, np.random.Generator):
         return int(rng.integers(2**63))
     if rng is None:
-        return int(np.random.SeedSequence().entropy % 2**63)
+        return int(np.random.default_rng().integers(2**63))
     if isinstance(rng, int | np.integer) and rng >= 0:
         return int(rng)
     raise TypeError(f"`rng` must be a whole number >= 0 or a numpy Generator, but is {rng!r}.")

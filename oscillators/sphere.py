@@ -33,7 +33,7 @@ class SphereKuramoto(System):
     kind: ClassVar[Kind] = "vector"
     variables: ClassVar[tuple[str, ...]] = ("x",)
 
-    rotation: Array | None = None
+    rotation: Array = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -78,6 +78,7 @@ class SphereKuramoto(System):
                 "divide by np.linalg.norm(x0, axis=-1, keepdims=True)."
             )
 
+    @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):
         n, nodes = x.shape
@@ -100,6 +101,7 @@ class SphereKuramoto(System):
                     for i in range(nodes):
                         da[i] += r[i] * xb[i]
 
+    @staticmethod
     @project_kernel
     def project_kernel(x):
         n, nodes = x.shape

@@ -51,8 +51,9 @@ class Stencil(Coupling):
         return tuple(self.kernel.shape[-1 if self.kernel.ndim in (1, 3) else -2 :])
 
     @property
-    def node_axes(self):
-        return len(self.window) + (self.kernel.ndim > 2)
+    def node_dims(self):
+        lattice = ("node",) if len(self.window) == 1 else ("height", "width")
+        return lattice if self.kernel.ndim <= 2 else ("channel", *lattice)
 
     def check_nodes(self, nodes):
         lattice = nodes[-len(self.window) :]
@@ -110,6 +111,7 @@ class Stencil(Coupling):
         weight = np.ascontiguousarray(np.asarray(self.kernel, np.float64).reshape(1, -1))
         return Compiled(self.direct, meta, np.empty(0, np.int32), weight)
 
+    @staticmethod
     @field_kernel
     def direct(meta, index, weight, g, h):
         C, H, W, kh, kw, periodic = meta[0], meta[1], meta[2], meta[3], meta[4], meta[5]

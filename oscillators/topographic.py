@@ -45,6 +45,7 @@ class TopographicOscillators(System):
         position, v = x[..., 0], x[..., 1]
         return xp.stack([v, xp.tanh(h[..., 0]) - self.gamma * position - self.epsilon * v], axis=-1)
 
+    @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):
         gamma, epsilon, position, v, field, dx, dv = p[0], p[1], x[0], x[1], h[0], out[0], out[1]
