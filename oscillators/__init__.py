@@ -8,6 +8,7 @@ from oscillators.contract import check_system
 from oscillators.coupling import Coupling, Dense, Diffusive, MeanField, as_coupling
 from oscillators.delayed import Delayed
 from oscillators.edges import Edges
+from oscillators.files import read_graph
 from oscillators.phase import InertialKuramoto, Kuramoto, PhaseSystem, Winfree
 from oscillators.simplicial import SimplicialKuramoto
 from oscillators.simulate import simulate
@@ -35,5 +36,6 @@ __all__ = [
     "Winfree",
     "as_coupling",
     "check_system",
+    "read_graph",
     "simulate",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from oscillators import checks
 from oscillators.arrays import Array, namespace
-from oscillators.kernels import fast_sum, field_kernel
+from oscillators.kernels import fast_sum, field_kernel, function_kernel
 
 TILE = 128  # receivers per tile of `Dense`: four rows of a tile and a row of h stay in the first cache
 
@@ -101,14 +101,11 @@ class Dense(Coupling):
             for four in range(n // 4):
                 j = 4 * four
                 base = np.uint64((tile * n + j) * TILE)
-                for q in range(rows):
-                    hq = h[q, lo : lo + width]
-                    g0, g1, g2, g3 = g[q, j], g[q, j + 1], g[q, j + 2], g[q, j + 3]
-                    for i in range(width):
-                        o = base + np.uint64(i)
-                        two = (hq[i] + weight[o] * g0) + weight[o + np.uint64(TILE)] * g1
-                        two = two + weight[o + np.uint64(2 * TILE)] * g2
-                        hq[i] = two + weight[o + np.uint64(3 * TILE)] * g3
+                for q in range(0, rows - 1, 2):
+                    ga, gb = g[q, j : j + 4], g[q + 1, j : j + 4]
+                    _four_senders_two_rows(weight, base, ga, gb, h[q, lo : lo + width], h[q + 1, lo : lo + width])
+                if rows % 2:
+                    _four_senders(weight, base, g[rows - 1, j : j + 4], h[rows - 1, lo : lo + width])
             for j in range(n // 4 * 4, n):
                 base = np.uint64((tile * n + j) * TILE)
                 for q in range(rows):
@@ -116,6 +113,33 @@ class Dense(Coupling):
                     g0 = g[q, j]
                     for i in range(width):
                         hq[i] = hq[i] + weight[base + np.uint64(i)] * g0
+
+
+# The two inner loops of Dense.kernel. As functions of their own they keep the check that their arrays do not overlap
+# inside, where it succeeds; hoisted over all rows it would fail and leave scalar code.
+
+
+@function_kernel
+def _four_senders(weight, base, g, h):
+    """h_i += Σ of four senders, in this order."""
+    g0, g1, g2, g3 = g[0], g[1], g[2], g[3]
+    for i in range(len(h)):
+        o = base + np.uint64(i)
+        two = (h[i] + weight[o] * g0) + weight[o + np.uint64(TILE)] * g1
+        h[i] = (two + weight[o + np.uint64(2 * TILE)] * g2) + weight[o + np.uint64(3 * TILE)] * g3
+
+
+@function_kernel
+def _four_senders_two_rows(weight, base, g, f, h, k):
+    """The same for two rows at once: every weight is loaded once."""
+    g0, g1, g2, g3 = g[0], g[1], g[2], g[3]
+    f0, f1, f2, f3 = f[0], f[1], f[2], f[3]
+    for i in range(len(h)):
+        o = base + np.uint64(i)
+        w0, w1 = weight[o], weight[o + np.uint64(TILE)]
+        w2, w3 = weight[o + np.uint64(2 * TILE)], weight[o + np.uint64(3 * TILE)]
+        h[i] = (((h[i] + w0 * g0) + w1 * g1) + w2 * g2) + w3 * g3
+        k[i] = (((k[i] + w0 * f0) + w1 * f1) + w2 * f2) + w3 * f3
 
 
 @dataclass(frozen=True)

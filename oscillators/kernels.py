@@ -61,7 +61,7 @@ def compiled(kernel: Any, signature: Any) -> Address:
 
 
 # One name per signature, so that a reader sees what a kernel is for.
-lift_kernel = tangent_kernel = law_kernel = project_kernel = field_kernel = _kernel
+lift_kernel = tangent_kernel = law_kernel = project_kernel = field_kernel = function_kernel = _kernel
 
 # pi/2 in three parts: the first two end in zero bits, so that q * part is exact for |q| < 2**20 (and far beyond with
 # fused multiply-add). The polynomials are minimax fits on [-pi/4, pi/4] (see tests/oscillators/test_kernels.py).
