@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from oscillators import checks
 from oscillators.arrays import Array, namespace
 from oscillators.coupling import Compiled, Coupling
-from oscillators.kernels import field_kernel
+from oscillators.kernels import field_kernel, function_kernel
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Stencil(Coupling):
         kernel = xp.asarray(self.kernel)
         if self.kernel.ndim > 2:  # (..., C, lattice, m) -> (..., 1, C, lattice, m): receivers, then senders
             g = xp.expand_dims(g, axis=-3 - axes)
-        correlate = self._by_fft if np.prod(self.window) > DIRECT_TAPS else self._by_shifts
+        correlate = self._by_fft if np.prod(self.window) > SHIFTED_TAPS else self._by_shifts
         h = correlate(xp, kernel, g, axes)
         return h if self.kernel.ndim <= 2 else xp.sum(h, axis=-2 - axes)
 
@@ -96,14 +97,26 @@ class Stencil(Coupling):
             else tuple(n + k - 1 for n, k in zip(lattice, self.window, strict=True))
         )
         where = tuple(range(-1 - axes, -1))
-        spectrum = xp.conj(xp.fft.fftn(_fit(xp, kernel[..., None], where, size), axes=where))
-        h = xp.real(xp.fft.ifftn(spectrum * xp.fft.fftn(_fit(xp, g, where, size), axes=where), axes=where))
+        seen = xp.fft.rfftn(g, s=size, axes=where)  # pads with zeros up to `size`
+        h = xp.fft.irfftn(self._spectrum(xp, kernel, size, where) * seen, s=size, axes=where)
         for axis, k in zip(where, self.window, strict=True):
             h = xp.roll(h, k // 2, axis=axis)  # the transform puts the first tap, not the centre, at distance 0
         return h[(..., *(slice(0, n) for n in lattice), slice(None))]
 
+    def _spectrum(self, xp, kernel, size, where):
+        """Conjugate transform of the kernel; for NumPy, where it carries no gradient, it is kept."""
+        if xp is not namespace():
+            return xp.conj(xp.fft.rfftn(kernel[..., None], s=size, axes=where))
+        if size not in self._spectra:
+            self._spectra[size] = np.conj(np.fft.rfftn(kernel[..., None], s=size, axes=where))
+        return self._spectra[size]
+
+    @cached_property
+    def _spectra(self) -> dict[tuple[int, ...], np.ndarray]:
+        return {}
+
     def compiled(self, nodes):
-        if np.prod(self.window) > DIRECT_TAPS and np.prod(self.window) > FFT_GAIN * np.log2(np.prod(nodes)):
+        if np.prod(self.window) > COMPILED_TAPS:
             return None  # the engine calls `field`, which transforms
         lattice = (1, *nodes[-1:]) if len(self.window) == 1 else nodes[-2:]
         window = (1, *self.window) if len(self.window) == 1 else self.window
@@ -114,51 +127,94 @@ class Stencil(Coupling):
     @staticmethod
     @field_kernel
     def direct(meta, index, weight, g, h):
-        C, H, W, kh, kw, periodic = meta[0], meta[1], meta[2], meta[3], meta[4], meta[5]
-        top, left = kh // 2, kw // 2
-        right = kw - 1 - left
-        inner = max(W - left - right, 0)  # sites whose whole window lies inside the row
+        # Two rows of the result at a time: what is loaded of a row of g serves both.
+        C, H, W, kh, kw, periodic = meta[0], meta[1], meta[2], meta[3], meta[4], meta[5] != 0
         for q in range(g.shape[0]):
             for o in range(C):
-                for y in range(H):
+                for y in range(0, H, 2):
+                    two = y + 1 < H
                     out = h[q, (o * H + y) * W : (o * H + y + 1) * W]
+                    below = h[q, (o * H + y + 1) * W : (o * H + y + 2) * W] if two else out[:0]
                     for i in range(W):
                         out[i] = 0.0
+                    for i in range(len(below)):
+                        below[i] = 0.0
                     for c in range(C):
-                        for a in range(kh):
-                            yy = y + a - top
-                            if yy < 0 or yy >= H:
-                                if not periodic:
-                                    continue
-                                yy %= H
+                        for a in range(kh + two):
+                            yy = y + a - kh // 2
+                            if not periodic and (yy < 0 or yy >= H):
+                                continue
+                            yy %= H
                             row = g[q, (c * H + yy) * W : (c * H + yy + 1) * W]
-                            taps = weight[((o * C + c) * kh + a) * kw : ((o * C + c) * kh + a + 1) * kw]
-                            middle = out[left : left + inner]
-                            for four in range(kw // 4):
-                                b = 4 * four
-                                w0, w1, w2, w3 = taps[b], taps[b + 1], taps[b + 2], taps[b + 3]
-                                span = row[b : b + inner + 3]
-                                for i in range(inner):
-                                    two = (middle[i] + w0 * span[i]) + w1 * span[i + 1]
-                                    middle[i] = (two + w2 * span[i + 2]) + w3 * span[i + 3]
-                            for b in range(kw // 4 * 4, kw):
-                                span, w0 = row[b : b + inner], taps[b]
-                                for i in range(inner):
-                                    middle[i] = middle[i] + w0 * span[i]
-                            for edge in range(W - inner):
-                                i = edge if edge < left else edge + inner
-                                total = out[i]
-                                for b in range(kw):
-                                    j = i + b - left
-                                    if 0 <= j < W:
-                                        total += taps[b] * row[j]
-                                    elif periodic:
-                                        total += taps[b] * row[j % W]
-                                out[i] = total
+                            k = (
+                                (o * C + c) * kh + a
+                            ) * kw  # the taps of this row for `out`; those for `below` end here
+                            if 0 < a < kh and two:
+                                _correlate_two(row, weight[k : k + kw], weight[k - kw : k], out, below, periodic)
+                            elif a < kh:
+                                _correlate(row, weight[k : k + kw], out, periodic)
+                            else:
+                                _correlate(row, weight[k - kw : k], below, periodic)
 
 
-DIRECT_TAPS = 64  # up to this many taps a sum of shifted arrays beats a transform in `field`
-FFT_GAIN = 12.0  # a compiled direct sum costs about 1/12 of a transform's work per tap and per level (measured)
+@function_kernel
+def _correlate(row, taps, out, periodic):
+    """out[i] += Σ_b taps[b] row[i + b - left]."""
+    left, inner = len(taps) // 2, max(len(row) - len(taps) + 1, 0)
+    middle = out[left : left + inner]
+    for four in range(len(taps) // 4):
+        b = 4 * four
+        w0, w1, w2, w3, span = taps[b], taps[b + 1], taps[b + 2], taps[b + 3], row[b:]
+        for i in range(len(middle)):
+            two = (middle[i] + w0 * span[i]) + w1 * span[i + 1]
+            middle[i] = (two + w2 * span[i + 2]) + w3 * span[i + 3]
+    for b in range(len(taps) // 4 * 4, len(taps)):
+        w0, span = taps[b], row[b:]
+        for i in range(len(middle)):
+            middle[i] = middle[i] + w0 * span[i]
+    _correlate_ends(row, taps, out, left, inner, periodic)
+
+
+@function_kernel
+def _correlate_two(row, taps, taps2, out, out2, periodic):
+    """The same with two sets of taps into two rows."""
+    left, inner = len(taps) // 2, max(len(row) - len(taps) + 1, 0)
+    middle, middle2 = out[left : left + inner], out2[left : left + inner]
+    for four in range(len(taps) // 4):
+        b = 4 * four
+        w0, w1, w2, w3, span = taps[b], taps[b + 1], taps[b + 2], taps[b + 3], row[b:]
+        v0, v1, v2, v3 = taps2[b], taps2[b + 1], taps2[b + 2], taps2[b + 3]
+        for i in range(len(middle)):
+            r0, r1, r2, r3 = span[i], span[i + 1], span[i + 2], span[i + 3]
+            middle[i] = (((middle[i] + w0 * r0) + w1 * r1) + w2 * r2) + w3 * r3
+            middle2[i] = (((middle2[i] + v0 * r0) + v1 * r1) + v2 * r2) + v3 * r3
+    for b in range(len(taps) // 4 * 4, len(taps)):
+        w0, v0, span = taps[b], taps2[b], row[b:]
+        for i in range(len(middle)):
+            middle[i] = middle[i] + w0 * span[i]
+            middle2[i] = middle2[i] + v0 * span[i]
+    _correlate_ends(row, taps, out, left, inner, periodic)
+    _correlate_ends(row, taps2, out2, left, inner, periodic)
+
+
+@function_kernel
+def _correlate_ends(row, taps, out, left, inner, periodic):
+    """The sites at both ends of a row, whose window reaches beyond it."""
+    W = len(row)
+    for end in range(W - inner):
+        i = end if end < left else end + inner
+        total = out[i]
+        for b in range(len(taps)):
+            j = i + b - left
+            if 0 <= j < W:
+                total += taps[b] * row[j]
+            elif periodic:
+                total += taps[b] * row[j % W]
+        out[i] = total
+
+
+SHIFTED_TAPS = 64  # up to this many taps a sum of shifted arrays beats a transform in `field`
+COMPILED_TAPS = 200  # and up to this many the compiled sum does (measured on 64² to 1024² sites)
 
 
 def _pad(xp: Any, g: Array, axis: int, before: int, after: int, boundary: str) -> Array:
@@ -168,12 +224,3 @@ def _pad(xp: Any, g: Array, axis: int, before: int, after: int, boundary: str) -
     if boundary == "zero":
         first, last = xp.zeros_like(first), xp.zeros_like(last)
     return xp.concat([first, g, last], axis=axis)
-
-
-def _fit(xp: Any, g: Array, axes: tuple[int, ...], size: tuple[int, ...]) -> Array:
-    """Zeros behind g along each axis, up to `size`."""
-    for axis, n in zip(axes, size, strict=True):
-        shape = list(g.shape)
-        shape[axis] = n - shape[axis]
-        g = xp.concat([g, xp.zeros(shape, dtype=g.dtype)], axis=axis)
-    return g
