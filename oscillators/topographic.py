@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from oscillators.arrays import Array, namespace
-from oscillators.kernels import first_lift, first_tangent, law_kernel
+from oscillators.kernels import first_lift, first_tangent, law_kernel, tanh
 from oscillators.system import Kind, System
 
 
@@ -51,4 +50,4 @@ class TopographicOscillators(System):
         gamma, epsilon, position, v, field, dx, dv = p[0], p[1], x[0], x[1], h[0], out[0], out[1]
         for i in range(len(v)):
             dx[i] = v[i]
-            dv[i] = math.tanh(field[i]) - gamma[i] * position[i] - epsilon[i] * v[i]
+            dv[i] = tanh(field[i]) - gamma[i] * position[i] - epsilon[i] * v[i]
