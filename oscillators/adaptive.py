@@ -9,7 +9,19 @@ from numba import njit, types
 
 from oscillators.history import HISTORY
 from oscillators.kernels import _OPTIONS, F1, F3, F4
-from oscillators.loops import FATE, KERNELS, LOCAL, NETWORK, STEP_UNDERFLOW, WORK, combine, copy, derivative, stop
+from oscillators.loops import (
+    FATE,
+    KERNELS,
+    LOCAL,
+    NETWORK,
+    STEP_UNDERFLOW,
+    WORK,
+    borrow,
+    combine,
+    copy,
+    derivative,
+    stop,
+)
 from oscillators.methods import TABLEAU
 
 RUNNING, FINISHED, FULL = 0, 1, 2  # how the loop returns
@@ -76,6 +88,8 @@ def adaptive_steps(
     The state x, work.k[0] (its velocity) and the clock carry a paused run. A step of 0 on the clock starts one.
     first_row: index in times of out[0]. slot: the place of this member in fate.
     """
+    tableau, network, history, work, fate = borrow((tableau, network, history, work, fate))
+    x, trial, times, clock, out = borrow((x, trial, times, clock, out))
     stages = len(tableau.b)
     flat_x, flat_y, flat_trial = x.reshape(-1), work.y.reshape(-1), trial.reshape(-1)
     flat_k = work.k.reshape(stages, -1)

@@ -15,6 +15,7 @@ from oscillators.loops import (
     OK,
     WORK,
     all_finite,
+    borrow,
     combine,
     copy,
     derivative,
@@ -46,6 +47,8 @@ def fixed_steps(
 
     member: number of the first member of the block. kicks: (steps, B, d, N), √dt times normal numbers, or empty.
     """
+    tableau, network, history, work, fate = borrow((tableau, network, history, work, fate))
+    x, starts, sizes, rows, kicks, out = borrow((x, starts, sizes, rows, kicks, out))
     members, d, _ = x.shape
     stages = len(tableau.b)
     flat_x, flat_y = x.reshape(-1), work.y.reshape(-1)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
+from numba.extending import intrinsic
 
 from oscillators.history import links, senders
 from oscillators.kernels import _OPTIONS, F1, F2, F3, F4, FIELD, I1, I2, L1, LAW, LIFT, PROJECT, TANGENT
@@ -56,6 +57,27 @@ NETWORK = types.NamedTuple([F3, I2, L1, I1, F2, F2, F4, F3], Network)
 WORK = types.NamedTuple([F3, F2, F2, F2, F4], Work)
 FATE = types.NamedTuple([L1, F1, L1, types.int64[:, ::1]], Fate)
 KERNELS = tuple(types.FunctionType(s) for s in (LIFT, TANGENT, LAW, PROJECT, FIELD))
+
+
+@intrinsic
+def borrow(typing_context, value):
+    """The same arrays (or tuple of them) without reference counts: the caller owns them while the loop runs.
+
+    Counting costs an atomic operation per view, and a loop takes some twenty views per stage: more time than the
+    arithmetic of a small network.
+    """
+
+    def strip(context, builder, kind, item):
+        if isinstance(kind, types.BaseTuple):
+            for i, part in enumerate(kind.types):
+                item = builder.insert_value(item, strip(context, builder, part, builder.extract_value(item, i)), i)
+            return item
+        array = context.make_array(kind)(context, builder, item)
+        array.meminfo = array.meminfo.type(None)
+        array.parent = array.parent.type(None)
+        return array._getvalue()
+
+    return value(value), lambda context, builder, signature, args: strip(context, builder, value, args[0])
 
 
 @njit(**LOCAL)
