@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit, objmode
 
+from oscillators import checks
 from oscillators.coupling import Coupling
 from oscillators.kernels import FIELD, LAW, LIFT, PROJECT, TANGENT
 from oscillators.system import System, components
@@ -40,40 +41,47 @@ class Callbacks:
         own = {}
         for f in fields(system):
             value = getattr(system, f.name)
-            if getattr(value, "ndim", 0) > len(self.nodes):  # (run, node): pick this member's
+            tail = f.metadata.get("axes", 0)  # of one node's parameter; None: the field is no parameter of nodes
+            if (
+                tail is not None and getattr(value, "ndim", 0) > len(self.nodes) + tail
+            ):  # (run, node): pick this member's
                 value = np.broadcast_to(value, (*self.lead, *value.shape[len(self.lead) :]))
                 own[f.name] = value[where]
         return replace(system, **own) if own else system
 
     def _lifted(self, rows: np.ndarray) -> np.ndarray:
-        return np.moveaxis(rows, 0, -1).reshape(*self.nodes, len(rows))
+        return _read_only(np.moveaxis(rows, 0, -1).reshape(*self.nodes, len(rows)))
 
     def _state(self, rows: np.ndarray) -> np.ndarray:
-        return self._lifted(rows) if components(self.system) else rows[0].reshape(self.nodes)
+        return self._lifted(rows) if components(self.system) else _read_only(rows[0].reshape(self.nodes))
 
-    def _fill(self, out: np.ndarray, value: Any, flat: bool) -> None:
-        value = np.asarray(value)
-        if flat:
-            out[0] = value.reshape(-1)
-        else:
-            out[:] = np.moveaxis(value.reshape(-1, value.shape[-1]), -1, 0)
+    def _fill(self, out: np.ndarray, owner: Any, name: str, *arguments: Any) -> None:
+        """Call a method of the user's and lay out what it returns; a state of phases has no axis of components."""
+        flat = name in ("law", "project") and components(self.system) == 0
+        shape = self.nodes if flat else (*self.nodes, len(out))
+        value = checks.returned(f"{type(owner).__name__}.{name}", getattr(owner, name)(*arguments), shape)
+        out[:] = value.reshape(1, -1) if flat else np.moveaxis(value.reshape(-1, len(out)), -1, 0)
 
     def lift(self, x, g):
-        self._fill(g, self.system.lift(self._state(x)), False)
+        self._fill(g, self.system, "lift", self._state(x))
 
     def tangent(self, x, dx, dg):
-        self._fill(dg, self.system.tangent(self._state(x), self._state(dx)), False)
+        self._fill(dg, self.system, "tangent", self._state(x), self._state(dx))
 
     def law(self, t, x, h, out):
-        velocity = self.system.law(t, self._state(x), self._lifted(h))
-        self._fill(out, velocity, components(self.system) == 0)
+        self._fill(out, self.system, "law", t, self._state(x), self._lifted(h))
 
     def project(self, x):
-        self._fill(x, self.system.project(self._state(x)), components(self.system) == 0)
+        self._fill(x, self.system, "project", self._state(x))
 
     def field(self, g, h):
-        m = len(g)
-        self._fill(h, self.coupling.field(self._lifted(g).reshape(*self.nodes, m)), False)
+        self._fill(h, self.coupling, "field", self._lifted(g))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """The array, guarded: a law that changes its arguments would change the run."""
+    array.flags.writeable = False
+    return array
 
 
 # What the loops call: kernels of the fixed signatures that hand their arrays to the network active in this thread.

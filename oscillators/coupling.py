@@ -65,8 +65,11 @@ class Dense(Coupling):
 
     def __post_init__(self):
         K = checks.real_array("K", self.K)
-        if K.ndim < 2 or K.shape[-1] != K.shape[-2]:
-            raise ValueError(f"`K` must have shape (node, node), but is {tuple(K.shape)}; a number means mean field.")
+        if K.ndim < 2 or K.shape[-1] != K.shape[-2] or 0 in K.shape:
+            raise ValueError(
+                f"`K` must have shape (node, node) with at least one node, but is {tuple(K.shape)}; give a square matrix, "
+                "row = receiver (a single number means mean field)."
+            )
         object.__setattr__(self, "K", K)
 
     def field(self, g):
@@ -195,7 +198,13 @@ class Diffusive(Coupling):
     coupling: Any
 
     def __post_init__(self):
-        object.__setattr__(self, "coupling", as_coupling(self.coupling))
+        coupling = as_coupling(self.coupling)
+        if isinstance(coupling, Diffusive):
+            raise ValueError(
+                "`coupling` must not be Diffusive already, but is; write Diffusive(K) once: the differences of differences "
+                "vanish or repeat."
+            )
+        object.__setattr__(self, "coupling", coupling)
 
     @property
     def node_dims(self):
@@ -227,12 +236,15 @@ def as_coupling(K: Any) -> Coupling:
 
     if isinstance(K, Coupling):
         return K
+    if isinstance(K, str | bytes | dict) or K is None or callable(K):
+        raise TypeError(
+            f"`coupling` must be a number, matrix, graph or coupling, but is {checks.shown(K)}; write for example "
+            "MeanField(2.0)."
+        )
     if hasattr(K, "nodes") and hasattr(K, "edges"):
         return from_graph(K)
     if hasattr(K, "tocoo"):
         return from_sparse(K)
-    if isinstance(K, str | bytes | dict) or K is None:
-        raise TypeError(f"`coupling` must be a number, matrix, graph or coupling, but is {K!r}.")
     K = checks.real_array("K", K)
     return MeanField(K) if K.ndim == 0 else Dense(K)
 

@@ -31,20 +31,21 @@ class Delayed(Coupling):
 
     def __post_init__(self):
         coupling = as_coupling(self.coupling)
-        if isinstance(coupling, Delayed | Diffusive):
-            raise ValueError(
-                f"`coupling` must not be {type(coupling).__name__}; write Diffusive(Delayed(K, tau)) instead."
-            )
+        if isinstance(coupling, Delayed):
+            raise ValueError("`coupling` must not be Delayed already, but is; add its `tau` to yours, or drop yours.")
+        if isinstance(coupling, Diffusive):
+            raise ValueError("`coupling` must not be Diffusive, but is; write Diffusive(Delayed(K, tau)).")
         tau = checks.real_array("tau", self.tau)
-        if bool((tau < 0).any()):
-            raise ValueError(f"`tau` must be 0 or positive, but its smallest entry is {float(tau.min()):g}.")
+        checks.not_negative("tau", tau, "a delay looks back, drop the sign")
         object.__setattr__(self, "coupling", coupling)
         object.__setattr__(self, "tau", tau)
         if self.per_link:
             nodes = self.coupling.nodes if isinstance(self.coupling, Edges) else self.coupling.K.shape[-1]
             links = self.coupling.source.shape if tau.ndim == 1 else (nodes, nodes)
             if tuple(tau.shape) != links:
-                raise ValueError(f"`tau` must have shape {links} (one per link), but has {tuple(tau.shape)}.")
+                raise ValueError(
+                    f"`tau` must have shape {links} (one per link), but has {tuple(tau.shape)}; one number is a delay for all."
+                )
 
     @property
     def per_link(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -31,16 +32,22 @@ class Edges(Coupling):
     node_coords: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
+        if not isinstance(self.nodes, int | np.integer) or isinstance(self.nodes, bool):
+            raise TypeError(f"`nodes` must be a whole number, but is {checks.shown(self.nodes)}; pass int(nodes).")
         if self.nodes < 1:
-            raise ValueError(f"`nodes` must be at least 1, but is {self.nodes}: the network is empty.")
+            raise ValueError(
+                f"`nodes` must be at least 1, but is {self.nodes}; an empty network has no motion, add nodes."
+            )
         ends = [_node_numbers(name, getattr(self, name), self.nodes) for name in ("source", "target")]
         weight = checks.real_array("weight", self.weight)
         if not ends[0].shape == ends[1].shape == tuple(weight.shape[-1:]):
             raise ValueError(
                 "`source`, `target` and `weight` must have one entry per link, but have shapes "
-                f"{ends[0].shape}, {ends[1].shape} and {tuple(weight.shape)}."
+                f"{ends[0].shape}, {ends[1].shape} and {tuple(weight.shape)}; for equal weights write "
+                "np.full(len(source), weight)."
             )
-        for name, value in (("source", ends[0]), ("target", ends[1]), ("weight", weight)):
+        coords = {name: _coordinate(name, value, self.nodes) for name, value in self.node_coords.items()}
+        for name, value in (("source", ends[0]), ("target", ends[1]), ("weight", weight), ("node_coords", coords)):
             object.__setattr__(self, name, value)
 
     def field(self, g):
@@ -62,6 +69,11 @@ class Edges(Coupling):
         order = np.lexsort((self.source, self.target))
         return order, np.searchsorted(self.target[order], np.arange(self.nodes + 1)).astype(np.int32)
 
+    def sets(self) -> np.ndarray:
+        """The weights as (members or 1, links), also when there are no links."""
+        weight = np.asarray(self.weight, np.float64)
+        return weight.reshape(int(np.prod(weight.shape[:-1])), weight.shape[-1])
+
     def check_nodes(self, nodes):
         _same_nodes("K", self.nodes, nodes)
 
@@ -70,7 +82,7 @@ class Edges(Coupling):
 
     def compiled(self, nodes):
         order, starts = self.rows()
-        weight = np.asarray(self.weight, np.float64).reshape(-1, len(order))[:, order]
+        weight = self.sets()[:, order]
         where = np.concatenate([starts, self.source[order]]).astype(np.int32)
         return Compiled(self.kernel, np.array([self.nodes], np.int64), where, weight)
 
@@ -99,8 +111,10 @@ class Edges(Coupling):
 
 def from_sparse(matrix: Any) -> Edges:
     """Links from a scipy.sparse matrix K[receiver, sender]; explicit zeros stay links."""
-    if matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"`K` must be square, but has shape {matrix.shape}.")
+    if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(
+            f"`K` must have shape (node, node), but is {tuple(matrix.shape)}; give a square matrix, row = receiver."
+        )
     coo = matrix.tocoo()
     return Edges(coo.col, coo.row, coo.data, matrix.shape[0])
 
@@ -128,12 +142,18 @@ def _edge_values(links: list, name: str, default: float | None, labels: list) ->
         value = data.get(name, default)
         if value is None:
             raise ValueError(
-                f"every edge of the graph must have the attribute `{name}` if one has, but edge "
-                f"({labels[u]!r}, {labels[v]!r}) has none; set it with networkx.set_edge_attributes."
+                f"`{name}` must be set on every edge if it is on one, but is None on ({labels[u]!r}, {labels[v]!r}); set it "
+                "with networkx.set_edge_attributes."
             )
-        if not np.isfinite(value):
+        if not isinstance(value, Real):
+            raise TypeError(
+                f"`{name}` must be a real number on every edge, but is {checks.shown(value)} on ({labels[u]!r}, "
+                f"{labels[v]!r}); convert it with float()."
+            )
+        if not np.isfinite(value) or (name == "delay" and value < 0):
             raise ValueError(
-                f"`{name}` must be finite on every edge, but is {value} on ({labels[u]!r}, {labels[v]!r}); clean the graph."
+                f"`{name}` must be finite{' and not negative' if name == 'delay' else ''} on every edge, but is {value} on "
+                f"({labels[u]!r}, {labels[v]!r}); clean the graph."
             )
         values.append(float(value))
     return np.array(values)
@@ -143,8 +163,8 @@ def _check_node_order(labels: list) -> None:
     numbers = all(isinstance(label, int | np.integer) for label in labels)
     if numbers and labels != sorted(labels) and sorted(labels) == list(range(len(labels))):
         raise ValueError(
-            f"the node order of the graph is ambiguous: its nodes are 0 ... {len(labels) - 1}, but it lists them as "
-            f"{labels[:4]} ...; relabel with networkx.convert_node_labels_to_integers(G, ordering='sorted'), or build "
+            f"`graph` must list its nodes 0 ... {len(labels) - 1} in this order, but lists them as {labels[:4]} ..., so that "
+            "the order of `x0` is ambiguous; relabel with networkx.convert_node_labels_to_integers(G, ordering='sorted'), or build "
             "the graph from sorted nodes."
         )
 
@@ -167,13 +187,23 @@ def _all_are(values: list, kinds: Any) -> bool:
     return all(isinstance(v, kinds) for v in values)
 
 
-def _node_numbers(name: str, values: Any, nodes: int) -> np.ndarray:
-    numbers = np.asarray(values)
-    if numbers.size == 0:
-        return np.empty(0, np.int32)
-    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() >= nodes:
+def _coordinate(name: str, values: Any, nodes: int) -> Any:
+    """Values along the nodes, as xarray takes them."""
+    bare = values[1] if isinstance(values, tuple) and len(values) == 2 and values[0] == "node" else values
+    if np.shape(bare) != (nodes,):
         raise ValueError(
-            f"`{name}` must list node numbers from 0 to {nodes - 1}, but has shape {numbers.shape}, dtype "
-            f"{numbers.dtype} and range {numbers.min()} ... {numbers.max()}."
+            f"`node_coords[{name!r}]` must have shape ({nodes},), but has {np.shape(bare)}; give one value per node."
+        )
+    return np.asarray(bare) if name == "node" else ("node", np.asarray(bare))
+
+
+def _node_numbers(name: str, values: Any, nodes: int) -> np.ndarray:
+    numbers = checks.real_array(name, checks.plain(values) if hasattr(values, "dtype") else values)
+    if numbers.ndim != 1:
+        raise ValueError(f"`{name}` must be a list of node numbers, but has shape {numbers.shape}; give one per link.")
+    wrong = (numbers != np.floor(numbers)) | (numbers < 0) | (numbers >= nodes)
+    if wrong.any():
+        raise ValueError(
+            f"`{name}` must list node numbers from 0 to {nodes - 1}, but has {numbers[wrong][0]:g}; nodes count from 0."
         )
     return numbers.astype(np.int32)

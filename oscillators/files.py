@@ -201,12 +201,14 @@ def _from_pairs(arrays: Mapping[str, np.ndarray], where: str) -> nx.Graph:
     if pairs.ndim != 2 or pairs.shape[-1] != 2 or pairs.dtype.kind not in "iu" or (pairs.size and pairs.min() < 0):
         raise ValueError(f"{where} must list pairs of node numbers, but has shape {pairs.shape}, dtype {pairs.dtype}.")
     nodes = len(arrays["labels"]) if "labels" in arrays else int(pairs.max(initial=-1)) + 1
+    if pairs.max(initial=-1) >= nodes:
+        raise ValueError(f"{where} names node {pairs.max()}, but `labels` has {nodes} entries; correct the file.")
     pairs, link, count = np.unique(np.sort(pairs, axis=1), axis=0, return_inverse=True, return_counts=True)
     graph = nx.Graph()
     graph.add_nodes_from(range(nodes))
     graph.add_weighted_edges_from(zip(*pairs.T.tolist(), count.astype(float).tolist(), strict=True))
     for lengths in LENGTHS:
-        if lengths in arrays:
+        if lengths in arrays and arrays[lengths].shape == link.shape:
             mean = np.bincount(link, arrays[lengths]) / count
             nx.set_edge_attributes(graph, dict(zip(map(tuple, pairs.tolist()), mean.tolist(), strict=True)), "length")
             graph.graph["length_unit"] = LENGTHS[lengths]

@@ -14,6 +14,7 @@ from oscillators.engine import Run
 from oscillators.problem import Problem
 
 STATUS = ("ok", "not_finite", "step_underflow", "interrupted")
+RESERVED = ("run", "time", "node", "component", "status", "stop_time", "stop_node", "steps", "rejected")  # own names
 
 
 def label(run: Run, values: dict[str, np.ndarray], method: str, finished: bool) -> xr.Dataset:
@@ -84,8 +85,17 @@ def _provenance(run: Run, method: str) -> dict[str, Any]:
     for field in dataclasses.fields(p.system):
         value = getattr(p.system, field.name)
         if value is not None:
-            attrs[field.name] = float(value) if np.ndim(value) == 0 else f"array of shape {tuple(np.shape(value))}"
+            attrs[field.name] = _summary(value)
     return attrs
+
+
+def _summary(value: Any) -> float | str:
+    """A number or word as it is, of an array its shape."""
+    if isinstance(value, str):
+        return value
+    if not hasattr(value, "dtype"):
+        return repr(value)
+    return float(value) if np.ndim(value) == 0 else f"array of shape {tuple(np.shape(value))}"
 
 
 def _describe(coupling: Any) -> str:

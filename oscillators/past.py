@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from oscillators import checks
 from oscillators.delayed import Delayed
 from oscillators.history import History
-from oscillators.system import System, components, law_state
+from oscillators.system import System, components
 
 _KINDS = (float, np.int64, np.int32, np.int32, float, np.int64, np.int64, float, float, np.int64)
 NO_HISTORY = History(*(np.empty(0, kind) for kind in _KINDS))
@@ -31,7 +30,10 @@ class Past:
     constant: bool
 
     @staticmethod
-    def of(delayed: Delayed, system: System, nodes: tuple[int, ...], lead: tuple[int, ...], history: Any) -> Past:
+    def of(
+        delayed: Delayed, system: System, nodes: tuple[int, ...], lead: tuple[int, ...], history: Any
+    ) -> Past | None:
+        """The past of a delayed coupling; None if no link is delayed."""
         n = int(np.prod(nodes))
         if history is None:
             raise ValueError(
@@ -44,7 +46,9 @@ class Past:
             np.maximum.at(longest, edges.source, tau)
             order, starts = edges.rows()
             tau, source = tau[order], edges.source[order]
-            weight = np.asarray(edges.weight, np.float64).reshape(-1, len(tau))[:, order]
+            weight = edges.sets()[:, order]
+            if not (tau > 0).any():
+                return None
         else:
             tau = np.broadcast_to(np.asarray(delayed.tau, np.float64), nodes).reshape(n)
             longest, weight = tau, np.empty((1, 0))
@@ -98,9 +102,8 @@ def _lifted(history: Any, system: System, nodes: tuple[int, ...], lead: tuple[in
     shape = (*nodes, *((-1,) if components(system) else ()))
 
     def at(t: float, member: int) -> np.ndarray:
-        x = law_state(system, history(t) if callable(history) else history, "history")
+        x = history(t) if callable(history) else history
         tail = x.shape[x.ndim - components(system) :]
-        checks.broadcastable("history", x, (*lead, *nodes, *tail), "the shape of x0")
         whole = np.broadcast_to(x, (*lead, *nodes, *tail)).reshape(-1, *shape[: len(nodes)], *tail)
         g = system.lift(whole[min(member, len(whole) - 1)])
         return np.ascontiguousarray(g.reshape(-1, g.shape[-1]).T)

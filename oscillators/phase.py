@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from oscillators import checks
 from oscillators.arrays import Array, cross, namespace, unit_vector
 from oscillators.kernels import (
     law_kernel,
@@ -58,12 +59,18 @@ class Kuramoto(PhaseSystem):
 
     def params(self):
         xp = namespace(self.alpha)
-        return self.omega, xp.cos(self.alpha), xp.sin(self.alpha)
+        lag = bool(xp.any(self.alpha != 0))  # without one, two rows less are read from memory
+        return (self.omega, xp.cos(self.alpha), xp.sin(self.alpha)) if lag else (self.omega,)
 
     @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):
-        omega, ca, sa, c, s, hx, hy, d = p[0], p[1], p[2], g[0], g[1], h[0], h[1], out[0]
+        omega, c, s, hx, hy, d = p[0], g[0], g[1], h[0], h[1], out[0]
+        if p.shape[0] == 1:
+            for i in range(len(d)):
+                d[i] = omega[i] + c[i] * hy[i] - s[i] * hx[i]
+            return
+        ca, sa = p[1], p[2]
         for i in range(len(d)):
             ux = c[i] * ca[i] - s[i] * sa[i]
             uy = s[i] * ca[i] + c[i] * sa[i]
@@ -96,9 +103,12 @@ class InertialKuramoto(System):
 
     def __post_init__(self):
         super().__post_init__()
-        for name, low, fits in (("mass", "positive", self.mass > 0), ("damping", "0 or positive", self.damping >= 0)):
-            if not bool(namespace(fits).all(fits)):
-                raise ValueError(f"`{name}` must be {low}, but its smallest entry is {getattr(self, name).min():g}.")
+        checks.not_negative("damping", self.damping, "for negative damping write a system of your own")
+        low = checks.plain(self.mass).min(initial=np.inf)
+        if low <= 0:
+            raise ValueError(
+                f"`mass` must be positive, but its smallest entry is {low:g}; without inertia use Kuramoto."
+            )
 
     def lift(self, x: Array) -> Array:
         return unit_vector(x[..., 0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class SimplicialKuramoto(PhaseSystem):
 
     omega: Array
     triadic: Array = 0.0
-    triangles: Any = None
+    triangles: Any = field(default=None, metadata={"axes": None})
 
     def __post_init__(self):
         corners = self.triangles
@@ -72,7 +72,7 @@ class SimplicialKuramoto(PhaseSystem):
         omega, triadic, c, s, hx, hy, d = p[0], p[1], g[0], g[1], h[0], h[1], out[0]
         n = len(d)
         zx = zy = wx = wy = 0.0  # Z_1 and Z_2
-        if table.shape[0] == 0:
+        if table.shape[1] == 0:  # no list of triangles; an empty list has three columns
             for i in range(n):
                 zx += c[i]
                 zy += s[i]
@@ -108,16 +108,29 @@ def _scatter(values, index, like):
 
 
 def _triangles(corners):
-    corners = checks.real_array("triangles", corners)
+    corners = checks.real_array("triangles", checks.plain(corners))
+    if corners.size == 0:
+        return np.empty((0, 3), np.int32)
     if corners.ndim != 2 or corners.shape[1] != 3:
-        raise ValueError(f"`triangles` must have shape (M, 3), one triangle a row, but is {corners.shape}.")
+        raise ValueError(
+            f"`triangles` must have shape (M, 3), but is {corners.shape}; write one triangle a row, [[0, 1, 2], ...]."
+        )
+    wrong = (corners != np.floor(corners)) | (corners < 0) | (corners >= 2**31)
+    if wrong.any():
+        raise ValueError(
+            f"`triangles` must hold node numbers 0, 1, 2, ..., but has {corners[wrong][0]:g}; nodes count from 0."
+        )
     index = corners.astype(np.int32)
-    if (index != corners).any() or (index < 0).any():
-        raise ValueError("`triangles` must hold node numbers 0, 1, ..., but has negative or fractional entries.")
     order = np.sort(index, axis=1)
     if (order[:, 1:] == order[:, :-1]).any():
         row = int(np.argmax((order[:, 1:] == order[:, :-1]).any(axis=1)))
-        raise ValueError(f"`triangles` must join three different nodes, but row {row} is {index[row].tolist()}.")
-    if len(np.unique(order, axis=0)) != len(order):
-        raise ValueError("`triangles` must name each triangle once, but some rows repeat; drop them.")
+        raise ValueError(
+            f"`triangles` must join three different nodes, but row {row} is {index[row].tolist()}; drop it."
+        )
+    triangles, times = np.unique(order, axis=0, return_counts=True)
+    if len(triangles) != len(order):
+        raise ValueError(
+            f"`triangles` must name each triangle once, but names {triangles[times.argmax()].tolist()} {times.max()} times; "
+            "drop repeated rows (their corners may be in another order)."
+        )
     return np.ascontiguousarray(index)

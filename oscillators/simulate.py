@@ -15,7 +15,7 @@ from oscillators.arrays import Array
 from oscillators.coupling import Coupling, Diffusive, as_coupling
 from oscillators.delayed import Delayed
 from oscillators.engine import Run
-from oscillators.label import label
+from oscillators.label import RESERVED, label
 from oscillators.loops import OK
 from oscillators.methods import ADAPTIVE, FIXED, STOCHASTIC
 from oscillators.problem import Problem, from_rows, prepare
@@ -73,14 +73,16 @@ def simulate(
         ValueError, TypeError: before the run, for arguments that do not fit. FloatingPointError: if on_failure="raise".
     """
     system, coupling, state, t = _checked(system, coupling, x0, t)
-    step = _check_method(system, coupling, method, dt, rtol, atol, noise, on_failure)
+    step = _check_method(system, coupling, t, method, dt, rtol, atol, noise, on_failure)
     if drive is not None:
         drive = _checked_drive(system, coupling, state, drive, t)
+    if history is not None:
+        history = _checked_history(system, state, history, t)
     if noise is not None:
-        noise = checks.real_array("noise", noise)
+        noise = _checked_noise(system, state, noise)
+    seed = _seed(rng)
     problem = prepare(system, coupling, state, drive, history, noise)
-    seed = _seed(rng) if noise is not None else None
-    store = Observations(problem, t, observe) if observe else Trajectory(problem, t)
+    store = Observations(problem, t, _checked_observe(system, observe)) if observe else Trajectory(problem, t)
     with tqdm(total=problem.members, disable=not progress, unit="run", bar_format=_BAR) as bar:
         run = Run(
             problem,
@@ -124,27 +126,26 @@ class Observations:
     def __init__(self, problem: Problem, t: np.ndarray, observe: Mapping[str, Callable]):
         self.problem, self.count, self.observe = problem, len(t), dict(observe)
         self.values: dict[str, np.ndarray] = {}
-        names = problem.system.variables
-        for name, function in self.observe.items():
-            if not callable(function):
-                raise TypeError(f"`observe[{name!r}]` must be a function of the state, but is {function!r}.")
-        self.arguments = {name: min(_required(f), len(names)) for name, f in self.observe.items()}
+        most = len(problem.system.variables)
+        self.arguments = {name: min(_required(f), most) for name, f in self.observe.items()}
         self.put(slice(0, problem.members), 0, problem.x0[None])  # shapes, and errors, before the run
 
     def put(self, members: slice, first: int, states: np.ndarray) -> None:
         if not len(states):
             return
+        states = states.view()
+        states.flags.writeable = False  # what one function would change, the next would see
         found = list(variables(self.problem, states).values())
         for name, function in self.observe.items():
-            value = np.asarray(function(*found[: self.arguments[name]]))
-            if value.shape[:2] != states.shape[:2]:
-                raise ValueError(
-                    f"`observe[{name!r}]` must keep the leading axes (times, runs) = {states.shape[:2]} of the state, but "
-                    f"returned shape {value.shape}; reduce over the last axes (axis=-1)."
-                )
+            value = _observed(name, function(*found[: self.arguments[name]]), states.shape[:2])
             if name not in self.values:
                 empty = np.nan if value.dtype.kind in "fc" else 0
                 self.values[name] = np.full((self.problem.members, self.count, *value.shape[2:]), empty, value.dtype)
+            if value.shape[2:] != self.values[name].shape[2:]:
+                raise ValueError(
+                    f"`observe[{name!r}]` must always return one shape, but returned {value.shape[2:]} after "
+                    f"{self.values[name].shape[2:]}; pad it."
+                )
             self.values[name][members, first : first + len(states)] = value.swapaxes(0, 1)
 
     def variables(self) -> dict[str, np.ndarray]:
@@ -162,6 +163,46 @@ def variables(problem: Problem, states: np.ndarray) -> dict[str, np.ndarray]:
     return {system.variables[0]: x}
 
 
+def _observed(name: str, value: Any, lead: tuple[int, ...]) -> np.ndarray:
+    """What an observing function returned, one value per time and run."""
+    try:
+        value = np.asarray(value)
+    except ValueError:
+        value = np.array(value, object)
+    if value.dtype.kind not in "iubfc":
+        raise TypeError(
+            f"`observe[{name!r}]` must return numbers, but returned {checks.shown(value)}; return an array."
+        )
+    if value.shape[:2] != lead:
+        raise ValueError(
+            f"`observe[{name!r}]` must keep the leading axes (times, runs) = {lead} of the state, but returned shape "
+            f"{value.shape}; reduce over the last axes (axis=-1)."
+        )
+    return value
+
+
+def _checked_observe(system: System, observe: Any) -> Mapping[str, Callable]:
+    if not isinstance(observe, Mapping):
+        raise TypeError(
+            f"`observe` must map names to functions of the state, but is {checks.shown(observe)}; write for example "
+            "observe={'r': order_parameter}."
+        )
+    for name, function in observe.items():
+        if not isinstance(name, str) or name in RESERVED:
+            raise ValueError(
+                f"`observe` must not use a name that is no word or one of {', '.join(RESERVED)}, but uses {name!r}; "
+                "choose another."
+            )
+        if not callable(function):
+            raise TypeError(
+                f"`observe[{name!r}]` must be a function of the state, but is {checks.shown(function)}; pass the function "
+                "itself."
+            )
+        arguments = min(_required(function), len(system.variables))
+        checks.callable_with(f"observe[{name!r}]", function, arguments, f"f({', '.join(system.variables[:arguments])})")
+    return observe
+
+
 def _required(function: Callable) -> int:
     """How many positional arguments a function must be given (1 where Python cannot tell)."""
     try:
@@ -174,8 +215,13 @@ def _required(function: Callable) -> int:
 
 def _checked(system: Any, coupling: Any, x0: Any, t: Any) -> tuple[System, Coupling, np.ndarray, np.ndarray]:
     if not isinstance(system, System):
-        raise TypeError(f"`system` must be a System such as Kuramoto(omega), but is {system!r}.")
-    coupling, t, state = as_coupling(coupling), checks.save_times(t), law_state(system, x0)
+        raise TypeError(
+            f"`system` must be a System such as Kuramoto(omega), but is {checks.shown(system)}; the order of arguments is "
+            "simulate(system, coupling, x0, t)."
+        )
+    system = checks.without_tensors("system", system)
+    coupling = checks.without_tensors("coupling", as_coupling(coupling))
+    t, state = checks.save_times(t), law_state(system, x0)
     least = len(coupling.node_dims) + components(system)
     if state.ndim < least:
         raise ValueError(
@@ -186,7 +232,7 @@ def _checked(system: Any, coupling: Any, x0: Any, t: Any) -> tuple[System, Coupl
     nodes = state.shape[cut : state.ndim - components(system)]
     if 0 in state.shape:
         raise ValueError(
-            f"`x0` must have at least one node and one run, but has shape {np.shape(x0)}: nothing to simulate."
+            f"`x0` must have at least one node and one run, but has shape {np.shape(x0)}; there is nothing to simulate."
         )
     system.check_state(state)
     coupling.check_nodes(nodes)
@@ -195,14 +241,28 @@ def _checked(system: Any, coupling: Any, x0: Any, t: Any) -> tuple[System, Coupl
         checks.broadcastable(_name_of(system, row), row, (*lead, *nodes), "runs and nodes of `x0`")
     triangles = system.table()
     if triangles.size and triangles.max() >= nodes[0]:
-        raise ValueError(f"`triangles` must name nodes 0 to {nodes[0] - 1}, but names {triangles.max()}.")
+        raise ValueError(
+            f"`triangles` must name nodes 0 to {nodes[0] - 1}, but names {triangles.max()}; nodes count from 0."
+        )
     _check_members(coupling, lead)
+    _check_own(system, coupling, state[(0,) * cut], nodes)
     return system, coupling, state, t
 
 
 def _name_of(system: System, row: Array) -> str:
+    """The field that a row of parameters comes from: itself, or one of its shape."""
     own = [name for name, value in vars(system).items() if value is row]
-    return own[0] if own else f"parameters of {type(system).__name__}"
+    own += [name for name, value in vars(system).items() if np.shape(value) == row.shape]
+    return own[0] if own else f"{type(system).__name__}.params()"
+
+
+def _check_own(system: System, coupling: Coupling, state: np.ndarray, nodes: tuple[int, ...]) -> None:
+    """Try the Python code of a user's system or coupling once, on the state of one member."""
+    g = system.lift(state)
+    checks.returned(f"{type(system).__name__}.lift", g, (*nodes, None))
+    inner = coupling.coupling if isinstance(coupling, Diffusive) else coupling
+    if not isinstance(inner, Delayed) and type(inner).compiled is Coupling.compiled:
+        checks.returned(f"{type(inner).__name__}.field", inner.field(g), g.shape)
 
 
 def _check_members(coupling: Any, lead: tuple[int, ...]) -> None:
@@ -213,37 +273,45 @@ def _check_members(coupling: Any, lead: tuple[int, ...]) -> None:
         value = getattr(coupling, name, None)
         if value is not None and value.ndim > own and tuple(value.shape[:-own]) != lead:
             raise ValueError(
-                f"`{name}` must have the leading axes of `x0`, {lead}, or none, but has {tuple(value.shape[:-own])}."
+                f"`{name}` must have the leading axes of `x0`, {lead}, or none, but has {tuple(value.shape[:-own])}; give "
+                "each member of an ensemble its own, or all the same."
             )
 
 
-def _check_method(system, coupling, method, dt, rtol, atol, noise, on_failure) -> float | None:
+def _check_method(system, coupling, t, method, dt, rtol, atol, noise, on_failure) -> float | None:
     """The step of a fixed-step method, None for an adaptive one."""
     checks.one_of("method", method, (*FIXED, *ADAPTIVE))
     checks.one_of("on_failure", on_failure, ("warn", "raise"))
     inner = coupling.coupling if isinstance(coupling, Diffusive) else coupling
     delayed = isinstance(inner, Delayed) and bool((inner.tau > 0).any())
     if method in ADAPTIVE and noise is not None:
-        raise ValueError(f"`noise` must be None for {method!r}; use method='stochastic_heun' with dt.")
+        raise ValueError(
+            f"`noise` must be None for the adaptive method {method!r}, but is {checks.shown(noise)}; use "
+            "method='stochastic_heun' with dt."
+        )
     if method in ADAPTIVE and delayed:
         raise ValueError(
             f"`method` must have fixed steps when `tau` > 0, but is {method!r}; use 'rk4' (order 4) with dt."
         )
     if method in FIXED and (noise is not None) != (method in STOCHASTIC):
         if noise is not None:
-            raise ValueError(f"`method` must be one of {', '.join(STOCHASTIC)} with `noise`, but is {method!r}.")
-        raise ValueError(f"`noise` must be given for {method!r}; without noise use 'euler' or 'heun'.")
+            raise ValueError(
+                f"`method` must be one of {', '.join(STOCHASTIC)} with `noise`, but is {method!r}; choose one of these."
+            )
+        raise ValueError(f"`noise` must be given for {method!r}, but is None; without noise use 'euler' or 'heun'.")
     if method == "semi_implicit_euler" and system.kind != "pair":
         raise ValueError(
-            f"`method` 'semi_implicit_euler' must be used with a second-order system, but {type(system).__name__} is none; "
-            "use 'euler', 'heun' or 'rk4'."
+            f"`method` must not be {method!r} for {type(system).__name__}, but is: it needs a second-order system; use "
+            "'euler', 'heun' or 'rk4'."
         )
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        checks.positive(name, tolerance, "the defaults are rtol=1e-6 and atol=1e-9")
     if method in FIXED:
-        return checks.step_size(dt, method)
+        return checks.step_size(dt, method, t)
     if dt is not None:
-        raise ValueError(f"`dt` must not be given for the adaptive method {method!r}; set rtol and atol instead.")
-    checks.positive("rtol", rtol)
-    checks.positive("atol", atol)
+        raise ValueError(
+            f"`dt` must be None for the adaptive method {method!r}, but is {checks.shown(dt)}; set rtol and atol instead."
+        )
     return None
 
 
@@ -253,19 +321,49 @@ def _checked_drive(system, coupling, state, drive, t):
     lifted = system.lift(state[(0,) * cut]).shape
     whole = (*state.shape[:cut], *lifted)
 
-    def checked(value: Any) -> np.ndarray:
-        value = checks.complex_array("drive", value) if np.iscomplexobj(value) else checks.real_array("drive", value)
-        if np.iscomplexobj(value):
-            if system.kind != "complex":
-                raise TypeError(f"`drive` must be real for {type(system).__name__}, but is complex.")
+    def checked(name: str, value: Any) -> np.ndarray:
+        value = checks.without_gradient(name, value)
+        if system.kind == "complex" and np.iscomplexobj(value):
+            value = checks.complex_numbers(name, value)
             value = np.stack([value.real, value.imag], axis=-1)
-        checks.broadcastable("drive", value, whole, "runs, nodes and components of the lifted state")
-        return np.asarray(value, np.float64)
+        value = checks.real_numbers(name, value)
+        checks.broadcastable(name, value, whole, "runs, nodes and components of the lifted state")
+        return value
 
-    if not callable(drive):
-        return checked(drive)
-    checked(drive(float(t[0])))
-    return lambda time: checked(drive(time))
+    return _constant_or_moving("drive", drive, checked, t[0])
+
+
+def _checked_history(system, state, history, t):
+    """The history in the law's shape; a function is tried once."""
+
+    def checked(name: str, value: Any) -> np.ndarray:
+        x = law_state(system, value, name)
+        checks.broadcastable(name, x, state.shape, "the shape of `x0`")
+        system.check_state(np.broadcast_to(x, state.shape), name)
+        return x
+
+    return _constant_or_moving("history", history, checked, t[0])
+
+
+def _constant_or_moving(name: str, value: Any, checked: Callable, start: float) -> Any:
+    """A checked constant, or a function of time that checks what it returns (tried at the start)."""
+    if not callable(value):
+        return checked(name, value)
+    checks.callable_with(name, value, 1, "f(t)")
+
+    def moving(time: float) -> np.ndarray:
+        return checked(f"{name}({time:g})", value(time))
+
+    moving(float(start))
+    return moving
+
+
+def _checked_noise(system, state, noise):
+    noise = checks.real_numbers("noise", noise)
+    shape = state.shape[: state.ndim - components(system)]
+    checks.broadcastable("noise", noise, shape, "runs and nodes of `x0`")
+    checks.not_negative("noise", noise, "it is a standard deviation, pass its absolute value")
+    return noise
 
 
 def _seed(rng: Any) -> int:
@@ -273,9 +371,14 @@ def _seed(rng: Any) -> int:
         return int(rng.integers(2**63))
     if rng is None:
         return int(np.random.default_rng().integers(2**63))
-    if isinstance(rng, int | np.integer) and rng >= 0:
-        return int(rng)
-    raise TypeError(f"`rng` must be a whole number >= 0 or a numpy Generator, but is {rng!r}.")
+    if not isinstance(rng, int | np.integer) or isinstance(rng, bool):
+        raise TypeError(
+            f"`rng` must be a whole number or a numpy Generator, but is {checks.shown(rng)}; pass a seed such as rng=0, or "
+            "numpy.random.default_rng(seed)."
+        )
+    if rng < 0:
+        raise ValueError(f"`rng` must be 0 or positive, but is {rng}; pass another seed.")
+    return int(rng)
 
 
 def _report(result: Any, run: Run, finished: bool, on_failure: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
+from oscillators import checks
 from oscillators.arrays import Array, namespace
 from oscillators.kernels import law_kernel, project_kernel
 from oscillators.system import Kind, System
@@ -41,10 +42,13 @@ class SphereKuramoto(System):
         if R is None:
             return
         if R.ndim < 2 or R.shape[-1] != R.shape[-2] or R.shape[-1] < 2:
-            raise ValueError(f"`rotation` must have shape (n, n) or (node, n, n) with n >= 2, but is {tuple(R.shape)}.")
-        xp = namespace(R)
-        gap = float(xp.max(xp.abs(R + xp.matrix_transpose(R))))
-        if gap > 1e-6 * (1.0 + float(xp.max(xp.abs(R)))):
+            raise ValueError(
+                f"`rotation` must have shape (n, n) or (node, n, n) with n >= 2, but is {tuple(R.shape)}; for plane vectors "
+                "write [[0, -omega], [omega, 0]]."
+            )
+        R = checks.plain(R)
+        gap = np.abs(R + R.swapaxes(-1, -2)).max(initial=0.0)
+        if gap > 1e-6 * (1.0 + np.abs(R).max(initial=0.0)):
             raise ValueError(
                 f"`rotation` must be antisymmetric, but R + R^T has an entry of size {gap:g}; pass (R - R.T) / 2."
             )
@@ -65,17 +69,21 @@ class SphereKuramoto(System):
         rows = (self.rotation[..., a, b] for a in range(n) for b in range(n))
         return tuple(row[None] if row.ndim == 0 else row for row in rows)
 
-    def check_state(self, x0: np.ndarray) -> None:
+    def check_state(self, x0: np.ndarray, name: str = "x0") -> None:
         n = x0.shape[-1]
         if n < 2:
-            raise ValueError(f"`x0` must have at least n = 2 components on its last axis, but has {n}.")
-        if self.rotation is not None and self.rotation.shape[-1] != n:
-            raise ValueError(f"`rotation` must be ({n}, {n}) to fit `x0`, but is {tuple(self.rotation.shape[-2:])}.")
-        off = np.abs(np.linalg.norm(x0, axis=-1) - 1.0)
+            raise ValueError(
+                f"`{name}` must have at least 2 components on its last axis, but has shape {x0.shape}; phases become unit "
+                "vectors by np.stack([np.cos(theta), np.sin(theta)], axis=-1)."
+            )
+        if self.rotation is not None:
+            checks.broadcastable("rotation", self.rotation, (*x0.shape, n), f"(..., n, n) for `{name}`")
+        length = np.linalg.norm(x0, axis=-1)
+        off = np.abs(length - 1.0)
         if off.size and off.max() > 1e-6:
             raise ValueError(
-                f"`x0` must hold unit vectors, but one has length 1 {off.max():+.2g} away from it; "
-                "divide by np.linalg.norm(x0, axis=-1, keepdims=True)."
+                f"`{name}` must hold unit vectors, but one has length {length.flat[off.argmax()]:.6g}; "
+                f"divide by np.linalg.norm({name}, axis=-1, keepdims=True)."
             )
 
     @staticmethod

@@ -37,7 +37,8 @@ class Stencil(Coupling):
             or 0 in kernel.shape
         ):
             raise ValueError(
-                f"`kernel` must have shape (k,), (kh, kw), (C, C, k) or (C, C, kh, kw), but is {tuple(kernel.shape)}."
+                f"`kernel` must have shape (k,), (kh, kw), (C, C, k) or (C, C, kh, kw), but is {tuple(kernel.shape)}; give "
+                "one weight per neighbour, the node itself in the middle."
             )
         object.__setattr__(self, "kernel", kernel)
         checks.one_of("boundary", self.boundary, ("periodic", "zero"))
@@ -60,7 +61,8 @@ class Stencil(Coupling):
         lattice = nodes[-len(self.window) :]
         if self.kernel.ndim > 2 and nodes[0] != self.channels:
             raise ValueError(
-                f"`kernel` must have as many channels as `x0`, but has {self.channels} and `x0` {nodes[0]}."
+                f"`kernel` must have as many channels as `x0`, {nodes[0]}, but has {self.channels}; states are (..., channel, "
+                "lattice)."
             )
         if any(k > n for k, n in zip(self.window, lattice, strict=True)):
             raise ValueError(

@@ -49,7 +49,7 @@ class System:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None:
+            if value is not None or field.default is not None:
                 object.__setattr__(self, field.name, checks.real_array(field.name, value))
 
     def law(self, t: float, x: Array, h: Array) -> Array:
@@ -80,8 +80,8 @@ class System:
         """Integers the kernel reads (a list of triangles, say). Here: none."""
         return np.empty((0, 0), np.int32)
 
-    def check_state(self, x0: np.ndarray) -> None:
-        """Raise if x0 (in the law's shape) is no state of this system. Here: every state is one."""
+    def check_state(self, x0: np.ndarray, name: str = "x0") -> None:
+        """Raise if x0 (in the law's shape) is no state of this system, calling it `name`. Here: every state is one."""
 
 
 def components(system: System) -> int:
@@ -96,12 +96,13 @@ def projects(system: System) -> bool:
 def law_state(system: System, x0: Any, name: str = "x0") -> np.ndarray:
     """A public state as float64 in the law's shape (complex numbers become pairs)."""
     if system.kind == "complex":
-        z = checks.complex_array(name, x0)
+        z = checks.complex_numbers(name, x0)
         return np.stack([z.real, z.imag], axis=-1)
-    x = checks.real_array(name, x0, allow_integer=system.kind != "scalar")
+    angles = system.kind == "scalar" or system.units[0] == "rad"  # whole numbers are rarely meant as radians
+    x = checks.real_numbers(name, x0, allow_integer=not angles)
     if system.kind == "pair" and (x.ndim < 2 or x.shape[-1] != 2):
         raise ValueError(
             f"`{name}` must have shape (..., node, 2) with {' and '.join(system.variables)} on the last axis, but is "
             f"{x.shape}; write np.stack([{', '.join(system.variables)}], axis=-1)."
         )
-    return np.asarray(x)
+    return x
