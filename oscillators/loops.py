@@ -7,6 +7,7 @@ the user's included. Arrays are (member, component, node). Nothing is allocated 
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,9 +159,13 @@ def stop(x, fate, b, status, t):
             x[a, i] = np.nan
 
 
+_compiling = threading.Lock()  # threads that share a fresh loop wait for one of them to compile it
+
+
 def ready(loop: Any, signature: Any) -> Any:
     """The loop, compiled (or loaded from disk) for its one signature on first use."""
-    if not loop.signatures:
-        loop.compile(signature)
-        loop.disable_compile()
+    with _compiling:
+        if not loop.signatures:
+            loop.compile(signature)
+            loop.disable_compile()
     return loop
