@@ -7,7 +7,6 @@ import math
 import numpy as np
 from numba import njit, types
 
-from oscillators.history import HISTORY
 from oscillators.kernels import _OPTIONS, F1, F3, F4
 from oscillators.loops import (
     FATE,
@@ -32,7 +31,7 @@ SAFETY, SHRINK, GROW = 0.9, 0.2, 10.0  # Hairer, Norsett and Wanner 1993, II.4
 BETA = 0.04  # weight of the last error (PI control); 0 would be the plain controller
 
 ADAPTIVE_STEPS = types.int64(
-        *KERNELS, types.boolean, TABLEAU, NETWORK, HISTORY, types.int64, F3, WORK, F3, F1, F1, types.float64,
+        *KERNELS, types.boolean, TABLEAU, NETWORK, types.int64, F3, WORK, F3, F1, F1, types.float64,
         types.float64, types.int64, F4, types.int64, FATE, types.int64,
     )  # fmt: skip
 
@@ -60,7 +59,7 @@ def _interpolate(out, x, k, d, p, dt):
 
 
 @njit(**LOCAL)
-def _first_step(lift, law, field, network, history, member, t, x, work, rtol, atol):
+def _first_step(lift, law, field, network, member, t, x, work, rtol, atol):
     """A first step from the sizes of x, dx/dt and its change (Hairer, Norsett and Wanner 1993, II.4)."""
     flat_x, flat_y = x.reshape(-1), work.y.reshape(-1)
     k0, k1 = work.k[0].reshape(-1), work.k[1].reshape(-1)
@@ -69,7 +68,7 @@ def _first_step(lift, law, field, network, history, member, t, x, work, rtol, at
     step = 1e-6 if size < 1e-5 or speed < 1e-5 else 0.01 * size / speed
     for i in range(len(flat_y)):
         flat_y[i] = flat_x[i] + step * k0[i]
-    derivative(lift, law, field, network, history, member, t + step, np.int64(0), work.y, work, work.k[1])
+    derivative(lift, law, field, network, None, member, t + step, np.int64(0), work.y, work, work.k[1])
     for i in range(len(flat_y)):
         k1[i] -= k0[i]
     change = _norm(k1, flat_x, flat_x, rtol, atol) / step
@@ -80,7 +79,7 @@ def _first_step(lift, law, field, network, history, member, t, x, work, rtol, at
 
 @njit(**_OPTIONS)
 def adaptive_steps(
-    lift, tangent, law, project, field, projecting, tableau, network, history, member, x, work, trial, times, clock, rtol,
+    lift, tangent, law, project, field, projecting, tableau, network, member, x, work, trial, times, clock, rtol,
     atol, attempts, out, first_row, fate, slot,
 ):  # fmt: skip
     """Advance one member until its last time, a full `out`, or a number of attempts; saves by dense output.
@@ -88,15 +87,15 @@ def adaptive_steps(
     The state x, work.k[0] (its velocity) and the clock carry a paused run. A step of 0 on the clock starts one.
     first_row: index in times of out[0]. slot: the place of this member in fate.
     """
-    tableau, network, history, work, fate = borrow((tableau, network, history, work, fate))
+    tableau, network, work, fate = borrow((tableau, network, work, fate))
     x, trial, times, clock, out = borrow((x, trial, times, clock, out))
     stages = len(tableau.b)
     flat_x, flat_y, flat_trial = x.reshape(-1), work.y.reshape(-1), trial.reshape(-1)
     flat_k = work.k.reshape(stages, -1)
     t, end, first = clock[TIME], times[-1], np.int64(0)  # a typed 0, so that `derivative` is compiled once
     if clock[STEP] == 0.0:
-        derivative(lift, law, field, network, history, member, t, first, x, work, work.k[0])
-        clock[STEP] = min(_first_step(lift, law, field, network, history, member, t, x, work, rtol, atol), end - t)
+        derivative(lift, law, field, network, None, member, t, first, x, work, work.k[0])
+        clock[STEP] = min(_first_step(lift, law, field, network, member, t, x, work, rtol, atol), end - t)
     for _ in range(attempts):
         dt = min(clock[STEP], end - t)
         if dt < 16.0 * np.spacing(max(abs(t), abs(end))) and dt < end - t:
@@ -109,7 +108,7 @@ def adaptive_steps(
             combine(target, flat_x, flat_k, tableau.a[s], s, dt)
             at = trial if s == stages - 1 else work.y
             row = s if network.drive.shape[0] > 1 else first
-            derivative(lift, law, field, network, history, member, t + tableau.c[s] * dt, row, at, work, work.k[s])
+            derivative(lift, law, field, network, None, member, t + tableau.c[s] * dt, row, at, work, work.k[s])
         for i in range(len(flat_y)):
             flat_y[i] = 0.0
         combine(flat_y, flat_y, flat_k, tableau.e, stages, dt)
@@ -147,7 +146,7 @@ def adaptive_steps(
             project(x[0])
             if t < end:
                 row = stages - 1 if network.drive.shape[0] > 1 else first
-                derivative(lift, law, field, network, history, member, t, row, x, work, work.k[0])
+                derivative(lift, law, field, network, None, member, t, row, x, work, work.k[0])
         else:
             copy(flat_k[0], flat_k[stages - 1])
         if t >= end:

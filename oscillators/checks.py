@@ -84,8 +84,8 @@ def _real_tensor(name: str, value: Array) -> Array:
 
 def _check_dense(name: str, value: Array) -> None:
     if str(value.layout) != "torch.strided" or value.is_meta:
-        kind = "without values (device meta)" if value.is_meta else f"of layout {value.layout}"
-        raise TypeError(f"`{name}` must be a dense tensor, but is one {kind}; pass {name}.to_dense() or an array.")
+        kind = "on device meta, without values" if value.is_meta else f"of layout {value.layout}"
+        raise TypeError(f"`{name}` must be a dense tensor, but is {kind}; pass {name}.to_dense(), or an array.")
 
 
 def _numeric(name: str, value: Any) -> np.ndarray:
@@ -197,8 +197,8 @@ def broadcastable(name: str, array: Array, shape: tuple[int, ...], where: str) -
         fits = False
     if not fits:
         raise ValueError(
-            f"`{name}` must broadcast to shape {shape} ({where}), but has shape {tuple(array.shape)}; give one number or "
-            "an array of that shape."
+            f"`{name}` must broadcast to shape {shape} ({where}), but has shape {tuple(array.shape)}; give one value "
+            "for all, or an array of that shape."
         )
 
 

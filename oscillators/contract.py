@@ -158,7 +158,7 @@ def _check_kernel(system: System, kernel: str, law: str, signature: Any, check: 
         return f"{kernel}: none, runs call {law} itself"
     if not kernel_is_current(type(system), kernel, law):
         return f"{kernel}: not used, because {law} was redefined below it"
-    compiled = getattr(system, kernel)
+    compiled = getattr(type(system), kernel)
     if not hasattr(compiled, "py_func"):
         raise TypeError(f"`{kernel}` must be decorated with a decorator of oscillators.kernels, but is {compiled!r}.")
     compiled.compile(signature)

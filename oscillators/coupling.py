@@ -39,7 +39,9 @@ class Coupling:
 
     def field(self, g: Array) -> Array:
         """Local field h_i = Σ_j K_ij g_j: (..., node, m) -> (..., node, m)."""
-        raise TypeError(f"{type(self).__name__} must define field(g); see help(oscillators.Coupling).")
+        raise TypeError(
+            f"`{type(self).__name__}` must define field(g), but does not; see help(oscillators.Coupling) for an outline."
+        )
 
     def check_nodes(self, nodes: tuple[int, ...]) -> None:
         """Raise unless the coupling fits a network of this shape. Here: it fits any."""
@@ -236,6 +238,8 @@ def as_coupling(K: Any) -> Coupling:
 
     if isinstance(K, Coupling):
         return K
+    if hasattr(K, "tocoo"):  # before the next line: one of SciPy's formats is a dict
+        return from_sparse(K)
     if isinstance(K, str | bytes | dict) or K is None or callable(K):
         raise TypeError(
             f"`coupling` must be a number, matrix, graph or coupling, but is {checks.shown(K)}; write for example "
@@ -243,8 +247,6 @@ def as_coupling(K: Any) -> Coupling:
         )
     if hasattr(K, "nodes") and hasattr(K, "edges"):
         return from_graph(K)
-    if hasattr(K, "tocoo"):
-        return from_sparse(K)
     K = checks.real_array("K", K)
     return MeanField(K) if K.ndim == 0 else Dense(K)
 

@@ -59,7 +59,9 @@ class Delayed(Coupling):
         return self.coupling.node_dims
 
     def field(self, g):
-        raise TypeError("a delayed coupling has no field of one moment; simulate and integrate keep its history.")
+        raise TypeError(
+            "`g` must be a history, but is one moment; run a delayed coupling with simulate, which keeps one."
+        )
 
     def check_nodes(self, nodes):
         self.coupling.check_nodes(nodes)

@@ -150,12 +150,13 @@ def _edge_values(links: list, name: str, default: float | None, labels: list) ->
                 f"`{name}` must be a real number on every edge, but is {checks.shown(value)} on ({labels[u]!r}, "
                 f"{labels[v]!r}); convert it with float()."
             )
-        if not np.isfinite(value) or (name == "delay" and value < 0):
+        number = float(value)
+        if not np.isfinite(number) or (name == "delay" and number < 0):
             raise ValueError(
-                f"`{name}` must be finite{' and not negative' if name == 'delay' else ''} on every edge, but is {value} on "
+                f"`{name}` must be finite{' and not negative' * (name == 'delay')} on every edge, but is {value} on "
                 f"({labels[u]!r}, {labels[v]!r}); clean the graph."
             )
-        values.append(float(value))
+        values.append(number)
     return np.array(values)
 
 
@@ -163,9 +164,8 @@ def _check_node_order(labels: list) -> None:
     numbers = all(isinstance(label, int | np.integer) for label in labels)
     if numbers and labels != sorted(labels) and sorted(labels) == list(range(len(labels))):
         raise ValueError(
-            f"`graph` must list its nodes 0 ... {len(labels) - 1} in this order, but lists them as {labels[:4]} ..., so that "
-            "the order of `x0` is ambiguous; relabel with networkx.convert_node_labels_to_integers(G, ordering='sorted'), or build "
-            "the graph from sorted nodes."
+            f"`graph` must list its nodes 0 ... {len(labels) - 1} in this order, but lists them as {labels[:4]} ... (which is "
+            "node 0 of `x0`?); relabel with networkx.convert_node_labels_to_integers(G, ordering='sorted')."
         )
 
 

@@ -195,7 +195,7 @@ class Run:
             times = clock[adaptive.TIME] + step * self.tableau.c if p.drive else None
             begin = time.perf_counter()
             end = ready(adaptive_steps, ADAPTIVE_STEPS)(
-                *p.kernels, projects(p.system), self.tableau, self._network(times), NO_HISTORY, member, x, work, trial, t,
+                *p.kernels, projects(p.system), self.tableau, self._network(times), member, x, work, trial, t,
                 clock, self.rtol, self.atol, attempts, out, first, fate, 0,
             )  # fmt: skip
             spent = time.perf_counter() - begin

@@ -38,6 +38,9 @@ def label(run: Run, values: dict[str, np.ndarray], method: str, finished: bool) 
     for name, (value, attrs) in fate.items():
         data[name] = (lead, value.reshape(p.lead), attrs)
     coords = {"time": ("time", run.t, {"units": "time"}), **_node_coords(p)}
+    coords = {
+        (f"node_{name}" if name in data else name): c for name, c in coords.items()
+    }  # a graph may have its own `x`
     used = {dim for dims, *_ in data.values() for dim in dims}
     coords = {name: c for name, c in coords.items() if name == "time" or not isinstance(c, tuple) or c[0] in used}
     coords = {name: c for name, c in coords.items() if name != "node" or "node" in used}

@@ -83,13 +83,13 @@ def borrow(typing_context, value):
 
 @njit(**LOCAL)
 def derivative(lift, law, field, network, history, member, t, drive_row, x, work, k):
-    """k = law(t, x, h) with h = K[lift(x)] + c(t), for every member of a block."""
+    """k = law(t, x, h) with h = K[lift(x)] + c(t), for every member of a block. Without delays history is None."""
     members, _, n = x.shape
     g, h = work.g, work.h
     m = g.shape[0] // members
     for b in range(members):
         lift(x[b], g[b * m : (b + 1) * m])
-    if len(history.tau) == 0:
+    if history is None or len(history.tau) == 0:  # where it is None the branches below are not even compiled
         field(network.meta, network.where, network.weight[min(member, network.weight.shape[0] - 1)], g, h)
     elif len(history.starts) > 0:
         links(history, t, g, h)

@@ -104,10 +104,10 @@ class InertialKuramoto(System):
     def __post_init__(self):
         super().__post_init__()
         checks.not_negative("damping", self.damping, "for negative damping write a system of your own")
-        low = checks.plain(self.mass).min(initial=np.inf)
-        if low <= 0:
+        mass = checks.plain(self.mass)
+        if (mass <= 0).any():
             raise ValueError(
-                f"`mass` must be positive, but its smallest entry is {low:g}; without inertia use Kuramoto."
+                f"`mass` must be positive, but its smallest entry is {mass.min():g}; without inertia use Kuramoto."
             )
 
     def lift(self, x: Array) -> Array:

@@ -83,7 +83,8 @@ def simulate(
     seed = _seed(rng)
     problem = prepare(system, coupling, state, drive, history, noise)
     store = Observations(problem, t, _checked_observe(system, observe)) if observe else Trajectory(problem, t)
-    with tqdm(total=problem.members, disable=not progress, unit="run", bar_format=_BAR) as bar:
+    bar = tqdm(total=problem.members, disable=not progress, unit="run", bar_format=_BAR)
+    with bar, np.errstate(all="ignore"):  # a run that overflows is stopped and reported
         run = Run(
             problem,
             t,

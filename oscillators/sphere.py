@@ -34,7 +34,7 @@ class SphereKuramoto(System):
     kind: ClassVar[Kind] = "vector"
     variables: ClassVar[tuple[str, ...]] = ("x",)
 
-    rotation: Array = None
+    rotation: Array = field(default=None, metadata={"axes": 2})
 
     def __post_init__(self):
         super().__post_init__()

@@ -54,7 +54,9 @@ class System:
 
     def law(self, t: float, x: Array, h: Array) -> Array:
         """Velocity dx/dt at time t, in the shape of x."""
-        raise TypeError(f"{type(self).__name__} must define law(t, x, h); see help(oscillators.System).")
+        raise TypeError(
+            f"`{type(self).__name__}` must define law(t, x, h), but does not; see help(oscillators.System) for an outline."
+        )
 
     def lift(self, x: Array) -> Array:
         """What a node shows the others, (..., node, m). Here: the state itself."""

@@ -1,0 +1,1 @@
+"""How fast, how exact, beside whom: `python -m benchmarks` prints one table per topic."""

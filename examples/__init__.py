@@ -1,0 +1,1 @@
+"""One question each: numbered scripts, and `demo`, which runs them all."""

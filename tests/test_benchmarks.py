@@ -1,0 +1,123 @@
+"""Every topic runs at a tiny size without peers, and what it times is right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks import delayed, dense, ensemble, rhs, sparse, startup
+from benchmarks.__main__ import TOPICS, main
+from benchmarks.network import by_engine, dense_network
+from benchmarks.peers import Skipped, compare
+from benchmarks.timing import Row, first_reaching, interleaved, report, table
+
+
+def errors(rows: list[Row]) -> list[float]:
+    return [row.our_error for row in rows if row.our_error is not None]
+
+
+def test_dense_and_sparse_solutions_agree_with_the_reference():
+    rows = [*dense.run(sizes=(8,), peers={}, T=2.0), *sparse.run(N=12, peers={}, T=2.0)]
+    assert len(rows) == 10
+    # Tolerance 1e-6 per step, some ten steps, contraction at most.
+    assert max(errors(rows)) < 1e-4
+
+
+def test_right_hand_sides_agree_with_the_numpy_law():
+    rows = rhs.run(dense=(9,), mean_field=1000, lattice=16, seconds=0.01)
+    # Values of order 1, sums of at most 1000 terms: round-off stays below 1e-12.
+    assert max(errors(rows)) < 1e-12
+    assert [row.unit for row in rows if row.ratio is None] == []
+
+
+def test_delayed_solutions_agree_with_a_fine_step():
+    rows = delayed.run(sizes=(6,), T=1.0, peers=False, many=(20, 3))
+    # Order 4 at dt = 0.05 with frequencies near 1: some 1e-7 after one or two delays.
+    assert max(errors(rows)) < 1e-5
+
+
+def test_members_of_the_timed_ensemble_equal_their_own_runs():
+    rows = ensemble.run(sizes=(5,), T=0.5, members=4)
+    assert errors(rows) == [0.0] * 4  # bit for bit
+
+
+@pytest.mark.slow
+def test_start_up_compiles_nothing_when_parameters_change():
+    rows = startup.run(kinds=("fixed",))
+    assert len(rows) == 2
+    assert all(", 0 compilations later" in row.note for row in rows)
+
+
+def test_a_peer_that_is_missing_or_cannot_take_part_is_a_row():
+    def missing(network, tolerance):
+        raise ImportError
+
+    def too_large(network, tolerance):
+        raise Skipped("too large")
+
+    rows = compare("dense", "N = 4", dense_network(4, 0.5), {"A": missing, "B": too_large})
+    assert [row.note for row in rows[2:]] == ["not installed", "skipped: too large"]
+    assert "| not installed" in table(rows)
+
+
+def test_our_tolerance_is_chosen_for_an_error_no_larger_than_the_peers():
+    def three_digits(network, tolerance):
+        solve = by_engine(network, 1e-10)
+        return lambda: solve() + 1e-3
+
+    rows = compare("dense", "N = 6", dense_network(6, 1.0), {"off by 1e-3": three_digits})[2:]
+    for row in rows:
+        assert row.our_error <= row.peer_error
+        assert row.peer_error == pytest.approx(1e-3, rel=1e-3)  # the reference is exact to far less
+
+
+def test_the_first_knob_that_reaches_the_target_is_taken():
+    assert first_reaching(lambda h: h**2, (0.5, 0.2, 0.1), 0.05) == (0.2, pytest.approx(0.04))
+    assert first_reaching(lambda h: h**2, (0.5, 0.2), 1e-9) == (0.2, pytest.approx(0.04))  # none does: the last
+
+
+def test_calls_take_turns_and_are_reset_before_each():
+    order = []
+
+    class Call:
+        def __init__(self, name):
+            self.name = name
+
+        def reset(self):
+            order.append("reset " + self.name)
+
+        def __call__(self):
+            order.append(self.name)
+
+    times = interleaved(Call("a"), Call("b"), seconds=0.0, rounds=(2, 2))
+    assert order == ["reset a", "a", "reset b", "b"] * 3
+    assert len(times) == 2
+
+
+def test_ratios_are_above_one_where_ours_is_better():
+    assert Row("x", "", 1.0, "ms", "y", 3.0).ratio == pytest.approx(3.0)
+    assert Row("x", "", 1.0, "GB/s", "y", 3.0).ratio == pytest.approx(1 / 3)
+    assert Row("x", "", None, "ms", "y", 3.0).ratio is None
+
+
+def test_tables_and_pages_name_the_machine_and_the_command(tmp_path, monkeypatch, capsys):
+    import benchmarks.__main__ as entry
+
+    for name in entry.ONE_THREAD:
+        monkeypatch.setenv(name, "1")  # main sets them; monkeypatch puts them back
+    monkeypatch.setattr(entry, "RESULTS", tmp_path)
+    monkeypatch.setattr(dense, "run", lambda: [Row("dense", "N = 1", 2.0, "ms", our_error=0.5)])
+    main(["dense", "--save"])
+    page = (tmp_path / "dense.md").read_text()
+    assert "| dense | N = 1 | 2 ms |" in page
+    assert "python -m benchmarks dense --save" in page
+    assert f"numpy {np.__version__}" in page
+    assert "| dense | N = 1 | 2 ms |" in capsys.readouterr().out
+    assert "cores" in report("dense", "why", [])
+
+
+def test_an_unknown_topic_is_an_error(capsys):
+    with pytest.raises(SystemExit):
+        main(["fast"])
+    message = capsys.readouterr().err
+    assert all(name in message for name in (*TOPICS, "fast"))
