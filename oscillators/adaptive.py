@@ -13,6 +13,7 @@ from oscillators.loops import (
     KERNELS,
     LOCAL,
     NETWORK,
+    NOT_FINITE,
     STEP_UNDERFLOW,
     WORK,
     borrow,
@@ -44,6 +45,13 @@ def _norm(v, x, y, rtol, atol):
         scaled = v[i] / (atol + rtol * max(abs(x[i]), abs(y[i])))
         total += scaled * scaled
     return math.sqrt(total / len(v))
+
+
+@njit(**LOCAL)
+def _blame(x, k):
+    """Make x not a number where its velocity is none, so that `stop` finds the node at fault."""
+    for i in range(len(x)):
+        x[i] += 0.0 * k[i]
 
 
 @njit(**LOCAL)
@@ -95,12 +103,15 @@ def adaptive_steps(
     t, end, first = clock[TIME], times[-1], np.int64(0)  # a typed 0, so that `derivative` is compiled once
     if clock[STEP] == 0.0:
         derivative(lift, law, field, network, None, member, t, first, x, work, work.k[0])
-        clock[STEP] = min(_first_step(lift, law, field, network, member, t, x, work, rtol, atol), end - t)
+        clock[STEP] = _first_step(lift, law, field, network, member, t, x, work, rtol, atol)
+        if not clock[STEP] > 0.0:  # the velocity is not finite at the very start
+            _blame(flat_x, flat_k[0])
+            stop(x[0], fate, slot, NOT_FINITE, t)
+            return FINISHED
     for _ in range(attempts):
         dt = min(clock[STEP], end - t)
         if dt < 16.0 * np.spacing(max(abs(t), abs(end))) and dt < end - t:
-            for i in range(len(flat_x)):  # the velocity shows which node is at fault
-                flat_x[i] += 0.0 * flat_k[stages - 1, i]
+            _blame(flat_x, flat_k[stages - 1])
             stop(x[0], fate, slot, STEP_UNDERFLOW, t)
             return FINISHED
         for s in range(1, stages):

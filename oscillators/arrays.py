@@ -31,6 +31,19 @@ def cross(u: Array, h: Array) -> Array:
     return u[..., 0] * h[..., 1] - u[..., 1] * h[..., 0]
 
 
+def like(value: Array, x: Array) -> Array:
+    """A NumPy array beside x: in its namespace, and with its precision and device if x is a tensor."""
+    xp = namespace(x)
+    if (is_array_api_obj(value) and not isinstance(value, np.ndarray | np.generic)) or xp is namespace():
+        return value
+    return xp.asarray(value, dtype=x.dtype, device=x.device)
+
+
+def per_component(value: Array) -> Array:
+    """A value per node (...) as a factor of arrays (..., m); a plain number as it is."""
+    return value if isinstance(value, int | float) else value[..., None]
+
+
 def quarter_turn(z: Array) -> Array:
     """i z of a complex number stored as a real pair: (x, y) -> (-y, x)."""
     xp = namespace(z)

@@ -1,6 +1,6 @@
 """Kernels that call Python: a law, lift or coupling without a compiled spelling runs in the same loops.
 
-A call costs about a microsecond plus the NumPy code itself, and holds the interpreter lock, so members run in turn.
+A call costs a few microseconds plus the NumPy code itself, and holds the interpreter lock, so members run in turn.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Callbacks:
         """Call a method of the user's and lay out what it returns; a state of phases has no axis of components."""
         flat = name in ("law", "project") and components(self.system) == 0
         shape = self.nodes if flat else (*self.nodes, len(out))
-        value = checks.returned(f"{type(owner).__name__}.{name}", getattr(owner, name)(*arguments), shape)
+        with np.errstate(all="ignore"):  # a run that overflows is stopped and reported, so NumPy need not warn
+            value = getattr(owner, name)(*arguments)
+        value = checks.returned(f"{type(owner).__name__}.{name}", value, shape)
         out[:] = value.reshape(1, -1) if flat else np.moveaxis(value.reshape(-1, len(out)), -1, 0)
 
     def lift(self, x, g):

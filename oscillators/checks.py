@@ -29,6 +29,12 @@ def real_array(name: str, value: Any, *, allow_integer: bool = True) -> Array:
     return _finite(name, array.astype(np.float64, copy=False))
 
 
+def parameter(name: str, value: Any) -> Array | float:
+    """A finite real parameter. A single number stays a plain one, which mixes with tensors of any precision and device."""
+    value = real_array(name, value)
+    return float(value) if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
 def real_numbers(name: str, value: Any, *, allow_integer: bool = True) -> np.ndarray:
     """`value` as a NumPy array of finite real numbers, for a run without gradients."""
     return without_gradient(name, real_array(name, value, allow_integer=allow_integer))
@@ -125,7 +131,7 @@ def shown(value: Any) -> str:
 
 def save_times(t: Any) -> np.ndarray:
     """`t` as at least two strictly increasing finite times."""
-    t = real_numbers("t", t)
+    t = np.array(real_numbers("t", t), order="C")  # a copy: compiled loops take no strided or read-only times
     if t.ndim != 1 or len(t) < 2:
         raise ValueError(
             f"`t` must be a list of at least two times (the first is the start), but has shape {t.shape}; "
@@ -192,12 +198,12 @@ def callable_with(name: str, function: Callable, arguments: int, example: str) -
 def broadcastable(name: str, array: Array, shape: tuple[int, ...], where: str) -> None:
     """Raise unless `array` broadcasts to `shape` without enlarging it."""
     try:
-        fits = np.broadcast_shapes(tuple(array.shape), shape) == shape
+        fits = np.broadcast_shapes(np.shape(array), shape) == shape
     except ValueError:
         fits = False
     if not fits:
         raise ValueError(
-            f"`{name}` must broadcast to shape {shape} ({where}), but has shape {tuple(array.shape)}; give one value "
+            f"`{name}` must broadcast to shape {shape} ({where}), but has shape {tuple(np.shape(array))}; give one value "
             "for all, or an array of that shape."
         )
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from oscillators import checks
-from oscillators.arrays import Array, namespace
+from oscillators.arrays import Array, namespace, per_component
 from oscillators.kernels import fast_sum, field_kernel, function_kernel
 
 TILE = 128  # receivers per tile of `Dense`: four rows of a tile and a row of h stay in the first cache
@@ -158,14 +158,14 @@ class MeanField(Coupling):
     strength: Array
 
     def __post_init__(self):
-        object.__setattr__(self, "strength", checks.real_array("strength", self.strength))
+        object.__setattr__(self, "strength", checks.parameter("strength", self.strength))
 
     def field(self, g):
         xp = namespace(g)
-        return self.strength[..., None] * xp.mean(g, axis=-2, keepdims=True) + xp.zeros_like(g)
+        return per_component(self.strength) * xp.mean(g, axis=-2, keepdims=True) + xp.zeros_like(g)
 
     def check_nodes(self, nodes):
-        if self.strength.ndim:
+        if np.ndim(self.strength):
             checks.broadcastable("strength", self.strength, (*self.strength.shape[:-1], *nodes), "(..., node)")
 
     def compiled(self, nodes):

@@ -60,7 +60,8 @@ class Delayed(Coupling):
 
     def field(self, g):
         raise TypeError(
-            "`g` must be a history, but is one moment; run a delayed coupling with simulate, which keeps one."
+            "`coupling` must act at once, but is Delayed: it has no field of one moment; run it with simulate, which keeps "
+            "its history."
         )
 
     def check_nodes(self, nodes):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from oscillators import checks
-from oscillators.arrays import namespace
+from oscillators.arrays import like, namespace
 from oscillators.coupling import Compiled, Coupling, _same_nodes
 from oscillators.kernels import field_kernel
 
@@ -52,7 +52,7 @@ class Edges(Coupling):
 
     def field(self, g):
         xp = namespace(g, self.weight)
-        sent = xp.asarray(self.weight)[..., None] * g[..., self.source, :]
+        sent = like(self.weight, g)[..., None] * g[..., self.source, :]
         shape = (*sent.shape[:-2], self.nodes, sent.shape[-1])
         if xp is not namespace():
             target = xp.asarray(self.target, device=g.device)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,10 @@ CHUNK_SECONDS = 0.1
 BLOCK = 64  # most members that take fixed steps together
 BLOCK_STATE = 1 << 12  # most numbers in the states of a block
 BUFFER_BYTES = 1 << 24  # of saved states, or of stage drives, that a chunk may hold
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def schedule(t: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
@@ -66,31 +71,36 @@ class Run:
         """Integrate all members; False if interrupted."""
         blocks = self._blocks()
         work = self._adaptive if self.dt is None else self._fixed
-        workers = 1 if self.problem.callbacks else min(len(blocks), len(os.sched_getaffinity(0)))
+        python = self.problem.callbacks is not None
+        workers = 1 if python else min(len(blocks), _cores())
         try:
-            if workers == 1:
+            if workers == 1 and not python:
                 for block in blocks:
                     work(block)
-            else:
-                with ThreadPoolExecutor(workers) as pool:
-                    pending = {pool.submit(work, block) for block in blocks}
-                    try:
-                        while pending:
-                            finished, pending = wait(pending, timeout=CHUNK_SECONDS)
-                            for future in finished:
-                                future.result()
-                    except BaseException:
-                        self.stop.set()
-                        raise
+            else:  # Python kernels too run beside the main thread: an interrupt must not fall into a compiled loop
+                self._share(work, blocks, workers)
         except KeyboardInterrupt:
             return False
         return True
+
+    def _share(self, work: Callable[[slice], None], blocks: list[slice], workers: int) -> None:
+        with ThreadPoolExecutor(workers) as pool:
+            # with the caller's context: NumPy keeps there how it treats overflow, which a law in Python may meet
+            pending = {pool.submit(copy_context().run, work, block) for block in blocks}
+            try:
+                while pending:
+                    finished, pending = wait(pending, timeout=CHUNK_SECONDS)
+                    for future in finished:
+                        future.result()
+            except BaseException:
+                self.stop.set()
+                raise
 
     def _blocks(self) -> list[slice]:
         p = self.problem
         alone = self.dt is None or p.past or p.callbacks or len(p.network.weight) > 1
         size = 1 if alone else int(np.clip(BLOCK_STATE // p.x0[0].size, 1, BLOCK))
-        size = min(size, -(-p.members // len(os.sched_getaffinity(0))))
+        size = min(size, -(-p.members // _cores()))
         return [slice(lo, min(lo + size, p.members)) for lo in range(0, p.members, size)]
 
     def _work(self, members: int) -> Work:
@@ -113,7 +123,7 @@ class Run:
 
     def _first_chunk(self, members: int) -> int:
         p = self.problem
-        work = members * p.x0[0].size * 20 + p.network.weight.shape[1]
+        work = members * p.x0[0].size * 20 + p.network.weight.shape[1] + (100_000 if p.callbacks else 0)
         return max(1, int(2e7 / (work * len(self.tableau.b))))
 
     def _chunks(self, total: int, limit: int, members: int) -> Iterator[tuple[int, int]]:

@@ -94,7 +94,7 @@ def _provenance(run: Run, method: str) -> dict[str, Any]:
 
 def _summary(value: Any) -> float | str:
     """A number or word as it is, of an array its shape."""
-    if isinstance(value, str):
+    if isinstance(value, str | float):
         return value
     if not hasattr(value, "dtype"):
         return repr(value)

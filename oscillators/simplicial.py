@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from oscillators import checks
-from oscillators.arrays import Array, cross, namespace, unit_vector
+from oscillators.arrays import Array, cross, namespace, per_component, unit_vector
 from oscillators.kernels import law_kernel
 from oscillators.phase import PhaseSystem
 
@@ -51,11 +51,8 @@ class SimplicialKuramoto(PhaseSystem):
         if self.triangles is None:
             z = namespace(theta).mean(unit_vector(theta), axis=-2, keepdims=True)  # (..., 1, 2)
             z2 = namespace(theta).mean(unit_vector(2 * theta), axis=-2, keepdims=True)
-            return self.omega + cross(unit_vector(theta), h + self._strength(_times_conjugate(z2, z)))
+            return self.omega + cross(unit_vector(theta), h + per_component(self.triadic) * _times_conjugate(z2, z))
         return self.omega + cross(unit_vector(theta), h) + self.triadic * self._triangle_sum(theta)
-
-    def _strength(self, moment):
-        return namespace(moment, self.triadic).asarray(self.triadic)[..., None] * moment
 
     def _triangle_sum(self, theta):
         xp = namespace(theta)

@@ -80,11 +80,11 @@ def simulate(
         history = _checked_history(system, state, history, t)
     if noise is not None:
         noise = _checked_noise(system, state, noise)
-    seed = _seed(rng)
+    _check_rng(rng)
+    seed = _seed(rng) if noise is not None else None
     problem = prepare(system, coupling, state, drive, history, noise)
     store = Observations(problem, t, _checked_observe(system, observe)) if observe else Trajectory(problem, t)
-    bar = tqdm(total=problem.members, disable=not progress, unit="run", bar_format=_BAR)
-    with bar, np.errstate(all="ignore"):  # a run that overflows is stopped and reported
+    with tqdm(total=problem.members, disable=not progress, unit="run", bar_format=_BAR) as bar:
         run = Run(
             problem,
             t,
@@ -253,7 +253,7 @@ def _checked(system: Any, coupling: Any, x0: Any, t: Any) -> tuple[System, Coupl
 def _name_of(system: System, row: Array) -> str:
     """The field that a row of parameters comes from: itself, or one of its shape."""
     own = [name for name, value in vars(system).items() if value is row]
-    own += [name for name, value in vars(system).items() if np.shape(value) == row.shape]
+    own += [name for name, value in vars(system).items() if np.shape(value) == np.shape(row)]
     return own[0] if own else f"{type(system).__name__}.params()"
 
 
@@ -272,7 +272,7 @@ def _check_members(coupling: Any, lead: tuple[int, ...]) -> None:
         coupling = coupling.coupling
     for name, own in (("K", 2), ("strength", 1), ("weight", 1)):
         value = getattr(coupling, name, None)
-        if value is not None and value.ndim > own and tuple(value.shape[:-own]) != lead:
+        if value is not None and np.ndim(value) > own and tuple(value.shape[:-own]) != lead:
             raise ValueError(
                 f"`{name}` must have the leading axes of `x0`, {lead}, or none, but has {tuple(value.shape[:-own])}; give "
                 "each member of an ensemble its own, or all the same."
@@ -370,8 +370,12 @@ def _checked_noise(system, state, noise):
 def _seed(rng: Any) -> int:
     if isinstance(rng, np.random.Generator):
         return int(rng.integers(2**63))
-    if rng is None:
-        return int(np.random.default_rng().integers(2**63))
+    return int(np.random.default_rng().integers(2**63)) if rng is None else int(rng)
+
+
+def _check_rng(rng: Any) -> None:
+    if rng is None or isinstance(rng, np.random.Generator):
+        return
     if not isinstance(rng, int | np.integer) or isinstance(rng, bool):
         raise TypeError(
             f"`rng` must be a whole number or a numpy Generator, but is {checks.shown(rng)}; pass a seed such as rng=0, or "
@@ -379,7 +383,6 @@ def _seed(rng: Any) -> int:
         )
     if rng < 0:
         raise ValueError(f"`rng` must be 0 or positive, but is {rng}; pass another seed.")
-    return int(rng)
 
 
 def _report(result: Any, run: Run, finished: bool, on_failure: str) -> None:

@@ -41,9 +41,9 @@ class SphereKuramoto(System):
         R = self.rotation
         if R is None:
             return
-        if R.ndim < 2 or R.shape[-1] != R.shape[-2] or R.shape[-1] < 2:
+        if np.ndim(R) < 2 or R.shape[-1] != R.shape[-2] or R.shape[-1] < 2:
             raise ValueError(
-                f"`rotation` must have shape (n, n) or (node, n, n) with n >= 2, but is {tuple(R.shape)}; for plane vectors "
+                f"`rotation` must have shape (n, n) or (node, n, n) with n >= 2, but is {np.shape(R)}; for plane vectors "
                 "write [[0, -omega], [omega, 0]]."
             )
         R = checks.plain(R)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from oscillators import checks
-from oscillators.arrays import Array, namespace
+from oscillators.arrays import Array, like, namespace
 from oscillators.coupling import Compiled, Coupling
 from oscillators.kernels import field_kernel, function_kernel
 
@@ -72,7 +72,7 @@ class Stencil(Coupling):
     def field(self, g):
         xp = namespace(g)
         axes = len(self.window)
-        kernel = xp.asarray(self.kernel)
+        kernel = like(self.kernel, g)
         if self.kernel.ndim > 2:  # (..., C, lattice, m) -> (..., 1, C, lattice, m): receivers, then senders
             g = xp.expand_dims(g, axis=-3 - axes)
         correlate = self._by_fft if np.prod(self.window) > SHIFTED_TAPS else self._by_shifts

@@ -50,7 +50,7 @@ class System:
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None or field.default is not None:
-                object.__setattr__(self, field.name, checks.real_array(field.name, value))
+                object.__setattr__(self, field.name, checks.parameter(field.name, value))
 
     def law(self, t: float, x: Array, h: Array) -> Array:
         """Velocity dx/dt at time t, in the shape of x."""

@@ -79,6 +79,20 @@ def test_the_field_of_tensors_has_the_transposed_matrix_as_gradient(member):
 
 
 @pytest.mark.parametrize("member", PLAIN, ids=names(PLAIN))
+def test_gradients_reach_the_weights(member):
+    coupling = tensors(member.coupling)
+    own = {f.name for f in dataclasses.fields(coupling)}
+    (name,) = own & {"K", "weight", "strength", "kernel"}
+    weights = torch.as_tensor(getattr(coupling, name), dtype=torch.float64).clone().requires_grad_()
+    g = torch.tensor(member.states(1))
+    h = dataclasses.replace(coupling, **{name: weights}).field(g)
+    h.sum().backward()
+    # The field is linear in the weights: Σ h = ⟨weights, gradient⟩. Rounding as for the sum of all terms.
+    atol = 16 * np.spacing(1.0 + (np.abs(member.K) @ np.abs(flat(member, member.states(1)))).sum())
+    np.testing.assert_allclose((weights * weights.grad).sum().item(), h.sum().item(), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("member", PLAIN, ids=names(PLAIN))
 @pytest.mark.parametrize("m", [1, 2, 3, 4, 5])
 def test_the_kernel_is_the_product_with_the_matrix(member, m):
     spelled = member.coupling.compiled(member.nodes)

@@ -64,6 +64,16 @@ DELAYS = {
 }
 
 
+KINDS = {"fixed": FIXED, "adaptive": ADAPTIVE, "noise": NOISE}
+# Every coupling with every kind of method that takes it: delays need fixed steps.
+WORK = [
+    pytest.param(name, KINDS[kind], id=f"{name}-{kind}")
+    for name in COUPLINGS | DELAYS
+    for kind in KINDS
+    if not (name in DELAYS and kind == "adaptive")
+]
+
+
 def run(system, coupling, x0, t=T, **options):
     return simulate(system, coupling, x0, t, **(FIXED | options if "method" not in options else options))
 
@@ -93,8 +103,8 @@ def per_member(system: System, runs: int) -> System:
         value = getattr(system, f.name)
         if value is None or f.name == "triangles":
             continue
-        own = 1.0 + 0.1 * np.arange(runs).reshape(-1, *(1,) * max(value.ndim, 1))
-        value = value if value.ndim else value[..., None]
+        own = 1.0 + 0.1 * np.arange(runs).reshape(-1, *(1,) * max(np.ndim(value), 1))
+        value = np.atleast_1d(value)
         changed[f.name] = own[..., None] * value if f.name == "rotation" and value.ndim == 2 else own * value
     return dataclasses.replace(system, **changed)
 
@@ -152,8 +162,7 @@ _target, _source = np.nonzero(_S)
 def test_members_with_their_own_coupling_equal_their_runs_alone(build, options):
     coupling = build(slice(None))
     delayed = isinstance(coupling, Delayed)
-    if delayed and options is ADAPTIVE:
-        pytest.skip("delays need fixed steps")
+    options = FIXED if delayed else options  # delays need fixed steps
     member = FAMILIES[0]
     x0 = ensemble(member, 3)
     together = run(member.system, coupling, x0, history=x0 if delayed else None, **options)
@@ -201,15 +210,12 @@ def cut_into_single_steps(monkeypatch):
     monkeypatch.setattr(engine.Run, "_first_chunk", lambda self, members: 1)
 
 
-@pytest.mark.parametrize("name", [*COUPLINGS, *DELAYS])
-@pytest.mark.parametrize("options", [FIXED, ADAPTIVE, NOISE], ids=["fixed", "adaptive", "noise"])
+@pytest.mark.parametrize(("name", "options"), WORK)
 @pytest.mark.parametrize("drive", [None, lambda t: np.array([np.sin(t), 0.2])], ids=["", "drive"])
 def test_chunks_change_no_number(name, options, drive, monkeypatch):
     member = FAMILIES[0]
     x0 = ensemble(member, 3)
     delayed = name in DELAYS
-    if delayed and options is ADAPTIVE:
-        pytest.skip("delays need fixed steps")
 
     def go():
         history = (lambda t: x0 + t) if delayed else None
@@ -234,11 +240,17 @@ def test_threads_change_no_number(options, cores, monkeypatch):
 
 @pytest.mark.parametrize("method", ["dopri5", "tsit5"])
 @pytest.mark.parametrize("member", FAMILIES, ids=names(FAMILIES))
-def test_saving_often_does_not_change_an_adaptive_run(member, method):
+def test_saving_often_does_not_change_an_adaptive_run(member, method, monkeypatch):
     few = run(member.system, Dense(_K), member.x0, [0.0, 2.0], **METHODS[method])
     many = run(member.system, Dense(_K), member.x0, np.linspace(0, 2, 1001), **METHODS[method])
     np.testing.assert_array_equal(states(member.system, few)[:, -1], states(member.system, many)[:, -1])
     assert few.steps == many.steps
+    monkeypatch.setattr(engine, "BUFFER_BYTES", 3 * 8 * member.state.size)  # three saves at a time: pauses inside steps
+    assert_same_run(
+        member.system,
+        run(member.system, Dense(_K), member.x0, np.linspace(0, 2, 1001), **METHODS[method]),
+        many,
+    )
 
 
 @pytest.mark.parametrize("method", ["dopri5", "tsit5"])
@@ -477,11 +489,8 @@ def test_steps_are_at_most_dt_long_and_no_more_than_needed():
 # Inputs
 
 
-@pytest.mark.parametrize("options", [FIXED, ADAPTIVE, NOISE], ids=["fixed", "adaptive", "noise"])
-@pytest.mark.parametrize("name", [*COUPLINGS, *DELAYS])
+@pytest.mark.parametrize(("name", "options"), WORK)
 def test_a_run_changes_none_of_its_inputs(name, options):
-    if name in DELAYS and options is ADAPTIVE:
-        pytest.skip("delays need fixed steps")
     member = FAMILIES[0]
     x0, t, drive, history = ensemble(member, 2), T.copy(), member.field(8), member.x0.copy()
     inputs = (member.system, (COUPLINGS | DELAYS)[name], x0, t, drive, history)
@@ -643,18 +652,15 @@ def counted():
     _nrt_python.memsys_disable_stats()
 
 
-@pytest.mark.parametrize("coupling", [*COUPLINGS, *DELAYS])
-@pytest.mark.parametrize("options", [FIXED, ADAPTIVE, NOISE], ids=["fixed", "adaptive", "noise"])
-def test_no_step_allocates(coupling, options, counted, monkeypatch):
-    if coupling in DELAYS and options is ADAPTIVE:
-        pytest.skip("delays need fixed steps")
+@pytest.mark.parametrize(("name", "options"), WORK)
+def test_no_step_allocates(name, options, counted, monkeypatch):
     monkeypatch.setattr(engine.Run, "_first_chunk", lambda self, members: 10**9)  # one call of the loop
     member = FAMILIES[0]
 
     def count(end):
         before = allocations()
-        history = member.x0 if coupling in DELAYS else None
-        result = run(member.system, (COUPLINGS | DELAYS)[coupling], member.x0, [0.0, end], history=history, **options)
+        history = member.x0 if name in DELAYS else None
+        result = run(member.system, (COUPLINGS | DELAYS)[name], member.x0, [0.0, end], history=history, **options)
         return allocations() - before, int(result.steps)
 
     count(1.0)  # compiles

@@ -170,6 +170,23 @@ def test_gradients_on_tensors_are_finite_and_right(member):
     assert torch.autograd.gradcheck(lambda x, h: system.law(0.7, x, h), (x, h), atol=1e-7, rtol=1e-6)
 
 
+# Differences of a rotation would leave the antisymmetric matrices.
+PLAIN = [m for m in SYSTEMS if not hasattr(m.system, "rotation")]
+
+
+@pytest.mark.parametrize("member", PLAIN, ids=names(PLAIN))
+def test_gradients_reach_every_parameter(member):
+    system = tensors(member.system)
+    own = {f.name: getattr(system, f.name) for f in dataclasses.fields(system)}
+    own = {k: torch.as_tensor(v, dtype=torch.float64) for k, v in own.items() if v is not None and k != "triangles"}
+    x, h = torch.tensor(member.state), torch.tensor(member.field())
+
+    def law(*values):
+        return dataclasses.replace(system, **dict(zip(own, values, strict=True))).law(0.7, x, h)
+
+    assert torch.autograd.gradcheck(law, [v.requires_grad_() for v in own.values()], atol=1e-7, rtol=1e-6)
+
+
 def plane_rotation(n, angle):
     """A rotation in every coordinate plane of n dimensions in turn (for n = 2: by the angle)."""
     Q = np.eye(n)

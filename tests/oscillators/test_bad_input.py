@@ -1040,6 +1040,13 @@ def test_the_users_coupling_that_returns_nonsense_is_named(wrap, returns, kind, 
     check(sentence(lambda: run(coupling=wrap(Field(returns))), kind), f"`Field.field` {words}")
 
 
+def test_a_delayed_coupling_has_no_field_of_one_moment():
+    check(
+        sentence(lambda: Delayed(K, 0.1).field(zeros(N, 2)), TypeError),
+        "`coupling` must act at once, but is Delayed; run it with simulate",
+    )
+
+
 def test_a_law_or_field_that_is_missing_is_named():
     assert "`System` must define law(t, x, h)" in sentence(lambda: run(System()), TypeError)
     assert "`Coupling` must define field(g)" in sentence(lambda: run(coupling=Coupling()), TypeError)
@@ -1108,7 +1115,8 @@ def test_words_among_the_fields_of_a_users_system_are_kept_in_the_result():
 # ---- unusual input that means something
 
 
-PLAIN = run().theta.values
+METHODS = ({"method": "rk4", "dt": 0.05}, {"method": "tsit5"})
+PLAIN = [run(**how).theta.values for how in METHODS]
 
 
 @pytest.mark.parametrize(
@@ -1134,8 +1142,9 @@ PLAIN = run().theta.values
     ],
 )  # fmt: skip
 def test_every_kind_of_array_gives_the_same_numbers(same):
-    result = run(Kuramoto(same(OMEGA)), same(K), same(THETA), same(TIMES))
-    assert np.array_equal(result.theta.values, PLAIN)
+    for how, plain in zip(METHODS, PLAIN, strict=True):
+        result = run(Kuramoto(same(OMEGA)), same(K), same(THETA), same(TIMES), **how)
+        assert np.array_equal(result.theta.values, plain)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, torch.float32, torch.bfloat16])
@@ -1151,7 +1160,7 @@ def test_single_precision_is_computed_in_double(dtype):
 def test_a_matrix_object_is_a_matrix_and_not_an_operator():
     with pytest.warns(PendingDeprecationWarning):
         matrix = np.matrix(K)
-    assert np.array_equal(run(coupling=matrix).theta.values, PLAIN)
+    assert np.array_equal(run(coupling=matrix).theta.values, PLAIN[0])
 
 
 def test_tensors_in_every_argument_are_converted():

@@ -1,5 +1,6 @@
 """A run that leaves the finite numbers, or needs a step too small to represent, stops that member only."""
 
+import signal
 import warnings
 from dataclasses import dataclass
 
@@ -180,3 +181,34 @@ def test_a_run_without_failure_neither_warns_nor_raises(how):
     assert (result.status == 0).all()
     assert (result.stop_node == -1).all()
     assert np.isnan(result.stop_time).all()
+
+
+def sick(x0, method):
+    """A run whose law is not a number where x > 1; an alarm ends it, should the step control wait for ever."""
+
+    @dataclass(frozen=True)
+    class Sick(System):
+        def law(self, t, x, h):
+            return np.where(x > 1.0, np.nan, -x)
+
+    def alarm(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, alarm)
+    signal.alarm(20)
+    try:
+        return quietly(Sick(), 0.0, x0, T, method=method)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("method", ["dopri5", "tsit5"])
+def test_a_law_that_is_not_a_number_at_the_start_stops_its_member_at_once(method):
+    result = sick(X0, method)
+    assert result.status.values.tolist() == [0, 1, 0, 0]
+    assert result.stop_time[1] == 0.0
+    assert result.stop_node.values.tolist() == [-1, 1, -1, -1]
+    assert np.array_equal(result.x.values[1, 0], X0[1])
+    assert np.isnan(result.x.values[1, 1:]).all()
+    assert np.array_equal(result.x.values[2], sick(X0[2], method).x.values)
