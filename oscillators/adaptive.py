@@ -48,13 +48,6 @@ def _norm(v, x, y, rtol, atol):
 
 
 @njit(**LOCAL)
-def _blame(x, k):
-    """Make x not a number where its velocity is none, so that `stop` finds the node at fault."""
-    for i in range(len(x)):
-        x[i] += 0.0 * k[i]
-
-
-@njit(**LOCAL)
 def _interpolate(out, x, k, d, p, dt):
     """State at the fraction p of a step."""
     for i in range(len(out)):
@@ -105,14 +98,12 @@ def adaptive_steps(
         derivative(lift, law, field, network, None, member, t, first, x, work, work.k[0])
         clock[STEP] = _first_step(lift, law, field, network, member, t, x, work, rtol, atol)
         if not clock[STEP] > 0.0:  # the velocity is not finite at the very start
-            _blame(flat_x, flat_k[0])
-            stop(x[0], fate, slot, NOT_FINITE, t)
+            stop(x[0], work.k[0, 0], fate, slot, NOT_FINITE, t)
             return FINISHED
     for _ in range(attempts):
         dt = min(clock[STEP], end - t)
         if dt < 16.0 * np.spacing(max(abs(t), abs(end))) and dt < end - t:
-            _blame(flat_x, flat_k[stages - 1])
-            stop(x[0], fate, slot, STEP_UNDERFLOW, t)
+            stop(x[0], work.k[0, 0], fate, slot, STEP_UNDERFLOW, t)
             return FINISHED
         for s in range(1, stages):
             target = flat_trial if s == stages - 1 else flat_y  # the last stage of both pairs is the new state

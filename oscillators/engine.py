@@ -209,7 +209,11 @@ class Run:
                 clock, self.rtol, self.atol, attempts, out, first, fate, 0,
             )  # fmt: skip
             spent = time.perf_counter() - begin
-            attempts = 1 if p.drive else max(1, int(attempts * min(4.0, CHUNK_SECONDS / max(spent, 1e-9))))
+            attempts = (
+                1
+                if p.drive
+                else int(np.clip(attempts * CHUNK_SECONDS / max(spent, 1e-9), 1, min(4 * attempts, 1 << 40)))
+            )
             last = int(clock[adaptive.SAVE])
             self.sink(block, first + given, out[given : last - first])
             given = last - first

@@ -88,7 +88,7 @@ def fixed_steps(
         if not all_finite(flat_x):
             for b in range(members):
                 if fate.status[b] == OK and not all_finite(x[b].reshape(-1)):
-                    stop(x[b], fate, b, NOT_FINITE, t + dt)
+                    stop(x[b], work.k[0, b], fate, b, NOT_FINITE, t + dt)
         for b in range(members):
             fate.counts[b, 0] += fate.status[b] == OK
         if rows[step] >= 0:

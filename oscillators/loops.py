@@ -60,17 +60,17 @@ FATE = types.NamedTuple([L1, F1, L1, types.int64[:, ::1]], Fate)
 KERNELS = tuple(types.FunctionType(s) for s in (LIFT, TANGENT, LAW, PROJECT, FIELD))
 
 
-@intrinsic
-def borrow(typing_context, value):
+def _borrow(typing_context, value):
     """The same arrays (or tuple of them) without reference counts: the caller owns them while the loop runs.
 
     Counting costs an atomic operation per view, and a loop takes some twenty views per stage: more time than the
     arithmetic of a small network.
     """
 
-    def strip(context, builder, kind, item):
+    def strip(context, builder, kind: Any, item):
         if isinstance(kind, types.BaseTuple):
-            for i, part in enumerate(kind.types):
+            parts: Any = kind
+            for i, part in enumerate(parts):
                 item = builder.insert_value(item, strip(context, builder, part, builder.extract_value(item, i)), i)
             return item
         array = context.make_array(kind)(context, builder, item)
@@ -79,6 +79,9 @@ def borrow(typing_context, value):
         return array._getvalue()
 
     return value(value), lambda context, builder, signature, args: strip(context, builder, value, args[0])
+
+
+borrow: Any = intrinsic(_borrow)
 
 
 @njit(**LOCAL)
@@ -145,15 +148,24 @@ def all_finite(x):
 
 
 @njit(**LOCAL)
-def stop(x, fate, b, status, t):
-    """Record the end of member b at its first node that is not finite, and void its state."""
+def stop(x, velocity, fate, b, status, t):
+    """Record the end of member b and void its state.
+
+    At fault is the fastest node at the last good moment, of those that are not finite now (a coupling spreads what is not
+    a number to all of them within a step).
+    """
     d, n = x.shape
     fate.status[b] = status
     fate.time[b] = t
+    spread = not all_finite(x.reshape(-1))
+    worst = -1.0
     for i in range(n):
+        speed, lost = 0.0, not spread
         for a in range(d):
-            if not math.isfinite(x[a, i]) and fate.node[b] < 0:
-                fate.node[b] = i
+            lost = lost or not math.isfinite(x[a, i])
+            speed = max(speed, abs(velocity[a, i])) if math.isfinite(velocity[a, i]) else math.inf
+        if lost and speed > worst:
+            worst, fate.node[b] = speed, i
     for a in range(d):
         for i in range(n):
             x[a, i] = np.nan

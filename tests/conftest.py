@@ -1,0 +1,11 @@
+"""What all tests share."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def fresh_random_numbers(request):
+    """A module's `rng` starts anew in every test, so that no result depends on which tests ran before, or where."""
+    if isinstance(getattr(request.module, "rng", None), np.random.Generator):
+        request.module.rng = np.random.default_rng(0)
