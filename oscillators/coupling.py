@@ -12,7 +12,7 @@ import numpy as np
 
 from oscillators import checks
 from oscillators.arrays import Array, namespace, per_component
-from oscillators.kernels import fast_sum, field_kernel, function_kernel
+from oscillators.kernels import fast_sum, field_kernel, function_kernel, widest_vectors
 
 TILE = 128  # receivers per tile of `Dense`: four rows of a tile and a row of h stay in the first cache
 
@@ -137,6 +137,7 @@ def _four_senders(weight, base, g, h):
 @function_kernel
 def _four_senders_two_rows(weight, base, g, f, h, k):
     """The same for two rows at once: every weight is loaded once."""
+    widest_vectors()
     g0, g1, g2, g3 = g[0], g[1], g[2], g[3]
     f0, f1, f2, f3 = f[0], f[1], f[2], f[3]
     for i in range(len(h)):

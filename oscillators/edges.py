@@ -89,23 +89,27 @@ class Edges(Coupling):
     @staticmethod
     @field_kernel
     def kernel(meta, index, weight, g, h):
+        # Unsigned indices spare the test for negative ones, which would cost as much as the sum.
         rows, n = g.shape
         source = index[n + 1 :]
         for pair in range(rows // 2):
             g0, g1, h0, h1 = g[2 * pair], g[2 * pair + 1], h[2 * pair], h[2 * pair + 1]
+            e = np.uint64(0)
             for i in range(n):
-                a = b = 0.0
-                for e in range(index[i], index[i + 1]):
-                    j = source[e]
-                    a += weight[e] * g0[j]
-                    b += weight[e] * g1[j]
+                end, a, b = np.uint64(index[i + 1]), 0.0, 0.0
+                while e < end:
+                    j, w = np.uint64(source[e]), weight[e]
+                    a += w * g0[j]
+                    b += w * g1[j]
+                    e += np.uint64(1)
                 h0[i], h1[i] = a, b
         if rows % 2:
-            g0, h0 = g[rows - 1], h[rows - 1]
+            g0, h0, e = g[rows - 1], h[rows - 1], np.uint64(0)
             for i in range(n):
-                a = 0.0
-                for e in range(index[i], index[i + 1]):
-                    a += weight[e] * g0[source[e]]
+                end, a = np.uint64(index[i + 1]), 0.0
+                while e < end:
+                    a += weight[e] * g0[np.uint64(source[e])]
+                    e += np.uint64(1)
                 h0[i] = a
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -126,19 +126,6 @@ class Run:
         work = members * p.x0[0].size * 20 + p.network.weight.shape[1] + (100_000 if p.callbacks else 0)
         return max(1, int(2e7 / (work * len(self.tableau.b))))
 
-    def _chunks(self, total: int, limit: int, members: int) -> Iterator[tuple[int, int]]:
-        """Ranges of steps that take about CHUNK_SECONDS each; ends early when the run is stopped."""
-        k, size = 0, self._first_chunk(members)
-        while k < total and not self.stop.is_set():
-            size = min(size, limit, total - k)
-            begin = time.perf_counter()
-            yield k, k + size
-            k += size
-            spent = time.perf_counter() - begin
-            if self.tick:
-                self.tick(size / total * members)
-            size = max(1, int(size * min(4.0, CHUNK_SECONDS / max(spent, 1e-9))))
-
     def _fixed(self, block: slice) -> None:
         p, t = self.problem, self.t
         assert self.dt is not None
@@ -157,30 +144,27 @@ class Run:
         per_step = max(1, len(streams) and 1, len(self.tableau.b) if p.drive else 0)
         limit = max(1, BUFFER_BYTES // (row_bytes * per_step))
         out = np.empty((0, members, d, n))
-        self.sink(block, 0, x[None])
-        for lo, hi in self._chunks(int(ends[-1]), limit, members):
-            k = np.arange(lo, hi)
-            interval = np.searchsorted(ends, k, side="right") - 1
-            size = sizes[interval]
-            start = t[interval] + (k - ends[interval]) * size
-            saves = k + 1 == ends[interval + 1]
-            first = interval[0] + 1
-            rows = np.where(saves, interval + 1 - first, -1)
-            if saves.sum() > len(out):
-                out = np.empty((int(saves.sum()), members, d, n))
+        k, total, chunk = 0, int(ends[-1]), self._first_chunk(members)
+        while k < total and not self.stop.is_set() and not (self.status[block] != OK).all():
+            chunk = min(chunk, limit, total - k)
+            start, size, rows, first = _steps(t, sizes, ends, k, k + chunk)
+            count = int(rows.max()) + 1  # saves in this chunk
+            if count > len(out):
+                out = np.empty((count, members, d, n))
             kicks = _kicks(streams, size, d, n)
             times = (start[:, None] + size[:, None] * self.tableau.c).ravel() if p.drive else None
+            network = self._network(times)
+            begin = time.perf_counter()
             ready(fixed_steps, FIXED_STEPS)(
-                *p.kernels, self.semi_implicit, self.tableau, self._network(times), history, block.start, x, work,
+                *p.kernels, self.semi_implicit, self.tableau, network, history, block.start, x, work,
                 start, size, rows, kicks, out, fate,
             )  # fmt: skip
-            if saves.any():
-                self.sink(block, int(first), out[: int(saves.sum())])
-            if (self.status[block] != OK).all():
-                break
-        else:
-            self.done[block] = not self.stop.is_set()
-        self.done[block] |= self.status[block] != OK
+            spent = time.perf_counter() - begin
+            self.sink(block, first, out[:count])
+            if self.tick:
+                self.tick(chunk / total * members)
+            k, chunk = k + chunk, _next_chunk(chunk, spent)
+        self.done[block] = (self.status[block] != OK) | (k == total)
 
     def _streams(self, block: slice) -> list[np.random.Generator]:
         """A stream of normal numbers per member, whatever block, chunk or thread it runs in."""
@@ -196,7 +180,6 @@ class Run:
         rows = max(1, min(len(t) - 1, BUFFER_BYTES // x.nbytes))
         out = np.empty((rows, *x.shape))
         clock = np.array([t[0], 0.0, 1e-4, 1.0])
-        self.sink(block, 0, x[None])
         first, given = 1, 0  # index of the save in out[0]; rows of out that the sink has
         attempts = 0 if p.drive else self._first_chunk(1)  # 0: find the first step only, then ask for the drive
         before = t[0]
@@ -209,11 +192,7 @@ class Run:
                 clock, self.rtol, self.atol, attempts, out, first, fate, 0,
             )  # fmt: skip
             spent = time.perf_counter() - begin
-            attempts = (
-                1
-                if p.drive
-                else int(np.clip(attempts * CHUNK_SECONDS / max(spent, 1e-9), 1, min(4 * attempts, 1 << 40)))
-            )
+            attempts = 1 if p.drive else _next_chunk(attempts, spent)
             last = int(clock[adaptive.SAVE])
             self.sink(block, first + given, out[given : last - first])
             given = last - first
@@ -225,6 +204,20 @@ class Run:
             if end == adaptive.FINISHED:
                 self.done[block] = True
                 return
+
+
+def _steps(t: np.ndarray, sizes: np.ndarray, ends: np.ndarray, lo: int, hi: int) -> tuple:
+    """Steps lo to hi of a schedule: start, size, row of the save it ends with (-1: none), and the first of these saves."""
+    k = np.arange(lo, hi)
+    interval = np.searchsorted(ends, k, side="right") - 1
+    first = int(interval[0]) + 1
+    rows = np.where(k + 1 == ends[interval + 1], interval + 1 - first, -1)
+    return t[interval] + (k - ends[interval]) * sizes[interval], sizes[interval], rows, first
+
+
+def _next_chunk(chunk: int, spent: float) -> int:
+    """As many steps as should take CHUNK_SECONDS, after `chunk` of them took `spent`; at most four times as many."""
+    return int(np.clip(chunk * CHUNK_SECONDS / max(spent, 1e-9), 1, min(4 * chunk, 1 << 40)))
 
 
 def _kicks(streams: list[np.random.Generator], size: np.ndarray, d: int, n: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit, types
+from numba.extending import intrinsic
 
 F1, F2 = types.float64[::1], types.float64[:, ::1]
 F3, F4 = types.float64[:, :, ::1], types.float64[:, :, :, ::1]
@@ -73,19 +74,45 @@ _C4, _C5, _C6 = -2.75573143513906633035e-07, 2.08757232129817482790e-09, -1.1359
 _ROUND = 6755399441055744.0  # 1.5 * 2**52: adding it leaves the nearest integer in the low bits
 
 
-@njit(inline="always", **{k: v for k, v in _OPTIONS.items() if k != "cache"})
+def _widest_vectors(typing_context):
+    """Let the function that contains this call use vectors of 512 bits where the machine has them.
+
+    LLVM holds back to 256 bits on several processors, for fear of lower clock rates; code of pure arithmetic loses a
+    third by it.
+    """
+
+    def mark(context, builder, signature, args):
+        set.add(
+            builder.function.attributes, '"prefer-vector-width"="512"'
+        )  # their own `add` knows a fixed list of names
+        return context.get_dummy_value()
+
+    return types.none(), mark
+
+
+widest_vectors: Any = intrinsic(_widest_vectors)
+_INLINE: dict[str, Any] = {name: value for name, value in _OPTIONS.items() if name != "cache"} | {"inline": "always"}
+
+
+@njit(**_INLINE)
 def sincos(x):
     """(sin x, cos x) without branch or table, so that a loop over it becomes vector code.
 
-    Error at most 1.7e-16 for |x| <= 1e5, below one unit in the last place of 1 (measured against 200-bit values).
+    Error below 1 unit in the last place for |x| <= 1e5 (measured against 200-bit values, with fused multiply-add).
     """
+    widest_vectors()
     w = x * (2.0 / math.pi) + _ROUND
     n = np.float64(w).view(np.int64)  # quadrant in the low bits
     q = w - _ROUND
-    r = ((x - q * _P1) - q * _P2) - q * _P3
+    u = x - q * _P1
+    r = u - q * _P2
+    tail = ((u - r) - q * _P2) - q * _P3  # what r lacks of the reduced argument
     z = r * r
-    s = r + r * (z * (_S1 + z * (_S2 + z * (_S3 + z * (_S4 + z * (_S5 + z * _S6))))))
-    c = 1.0 + z * (-0.5 + z * (_C1 + z * (_C2 + z * (_C3 + z * (_C4 + z * (_C5 + z * _C6))))))
+    half = 0.5 * z
+    near = 1.0 - half
+    s = r + (r * (z * (_S1 + z * (_S2 + z * (_S3 + z * (_S4 + z * (_S5 + z * _S6)))))) + tail * near)
+    rest = z * z * (_C1 + z * (_C2 + z * (_C3 + z * (_C4 + z * (_C5 + z * _C6))))) - r * tail
+    c = near + (((1.0 - near) - half) + rest)
     odd = (n & 1) != 0
     a = c if odd else s
     b = s if odd else c
@@ -97,9 +124,10 @@ def sincos(x):
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
 
-@njit(inline="always", **{k: v for k, v in _OPTIONS.items() if k != "cache"})
+@njit(**_INLINE)
 def tanh(x):
     """tanh x = m / (m + 2) with m = exp(2x) - 1, without a branch; relative error at most 4e-16."""
+    widest_vectors()
     y = 2.0 * min(max(x, -20.0), 20.0)  # beyond, tanh is 1 to the last place
     w = y * (1.0 / math.log(2.0)) + _ROUND
     k = w - _ROUND

@@ -112,6 +112,7 @@ class Trajectory:
     def __init__(self, problem: Problem, t: np.ndarray):
         self.problem = problem
         self.states = np.full((problem.members, len(t), *problem.x0.shape[1:]), np.nan)
+        self.put(slice(0, problem.members), 0, problem.x0[None])
 
     def put(self, members: slice, first: int, states: np.ndarray) -> None:
         self.states[members, first : first + len(states)] = states.swapaxes(0, 1)

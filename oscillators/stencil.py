@@ -11,7 +11,7 @@ import numpy as np
 from oscillators import checks
 from oscillators.arrays import Array, like, namespace
 from oscillators.coupling import Compiled, Coupling
-from oscillators.kernels import field_kernel, function_kernel
+from oscillators.kernels import field_kernel, function_kernel, widest_vectors
 
 
 @dataclass(frozen=True)
@@ -180,6 +180,7 @@ def _correlate(row, taps, out, periodic):
 @function_kernel
 def _correlate_two(row, taps, taps2, out, out2, periodic):
     """The same with two sets of taps into two rows."""
+    widest_vectors()
     left, inner = len(taps) // 2, max(len(row) - len(taps) + 1, 0)
     middle, middle2 = out[left : left + inner], out2[left : left + inner]
     for four in range(len(taps) // 4):
