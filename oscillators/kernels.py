@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,26 @@ _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"
 def _kernel(function: Callable) -> Any:
     """Compile `function` when a run first needs it; the machine code is kept on disk. In a class, put @staticmethod above."""
     return njit(**_OPTIONS)(function)
+
+
+def _forget_stale_code() -> None:
+    """Remove machine code on disk that was compiled from other sources than these.
+
+    numba compares a cached function with its own file only. It would go on using code into which an older version of
+    a function from another file was compiled, and nobody would be told.
+    """
+    folder = Path(__file__).parent
+    sources = repr([(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(folder.glob("*.py"))])
+    note = folder / "__pycache__" / "compiled-from.txt"
+    with suppress(OSError):  # where the folder cannot be written there is no code to remove
+        if not (note.exists() and note.read_text() == sources):
+            for index in note.parent.glob("*.nbi"):
+                index.unlink(missing_ok=True)
+            note.parent.mkdir(exist_ok=True)
+            note.write_text(sources)
+
+
+_forget_stale_code()
 
 
 class Address(types.WrapperAddressProtocol):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numba import njit
 
+from oscillators import kernels
 from oscillators.kernels import fast_sum, tanh, unit_vector_lift
 
 
@@ -108,3 +109,18 @@ def test_fast_sum_is_a_sum(n):
     x = np.random.default_rng(n).normal(size=n)
     assert abs(fast_sum(x) - np.sum(x)) <= 1e-15 * max(1, n)  # numbers of size 1 in another order
     assert fast_sum(x) == fast_sum(x.copy())
+
+
+def test_code_compiled_from_other_sources_is_forgotten(tmp_path, monkeypatch):
+    module, cache = tmp_path / "kernels.py", tmp_path / "__pycache__"
+    cache.mkdir()
+    monkeypatch.setattr(kernels, "__file__", str(module))
+    module.write_text("a = 1")
+    kernels._forget_stale_code()
+    index = cache / "loops.nbi"
+    index.write_text("")
+    kernels._forget_stale_code()
+    assert index.exists()
+    (tmp_path / "loops.py").write_text("b = 2")  # another file: numba would not look at it
+    kernels._forget_stale_code()
+    assert not index.exists()
