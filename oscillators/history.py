@@ -60,17 +60,22 @@ def set_velocity(history, dg):
 
 
 @njit(**(_OPTIONS | {"inline": "always"}))
-def _locate(history, d, s):
-    """Knot before time s for delay d, the length of its interval, and the position of s in it."""
+def _locate(history, d, t):
+    """Knot before the time that delay d looks at from t, the length of its interval, and the position in it.
+
+    The past may jump where the run starts, and a knot is stored twice there. A stage at the start of a step sees what
+    follows the jump, one inside or at the end of a step what precedes it; `edge` makes up for rounding.
+    """
     last = len(history.knots) - 1
     k, newest = history.pointer[d], history.newest[0]
-    while k + 1 < newest and history.knots[(k + 1) & last] < s:
+    s = t - history.tau[d]
+    edge = 1e-9 * history.tau[d] if t == history.knots[newest & last] else -1e-9 * history.tau[d]
+    while k + 1 < newest and history.knots[(k + 1) & last] < s + edge:
         k += 1
     history.pointer[d] = k
-    t0 = history.knots[k & last]
-    span = history.knots[(k + 1) & last] - t0
-    # A knot is stored twice where the velocity jumps (the start of a run): its interval is empty, the later value counts.
-    return k, span, min((s - t0) / span, 1.0) if span > 0.0 else 1.0
+    before = history.knots[k & last]
+    span = history.knots[(k + 1) & last] - before
+    return k, span, min((s - before) / span, 1.0) if span > 0.0 else 1.0
 
 
 @njit(**_LOCAL)
@@ -82,7 +87,7 @@ def senders(history, t, g, past):
             for q in range(m):
                 past[q, j] = g[q, j]
             continue
-        k, span, p = _locate(history, j, t - history.tau[j])
+        k, span, p = _locate(history, j, t)
         o0 = history.offset[j] + (k & history.mask[j]) * 2 * m
         o1 = history.offset[j] + ((k + 1) & history.mask[j]) * 2 * m
         for q in range(m):
@@ -102,7 +107,7 @@ def links(history, t, g, h):
                 for q in range(m):
                     h[q, i] += w * g[q, j]
                 continue
-            k, span, p = _locate(history, e, t - history.tau[e])
+            k, span, p = _locate(history, e, t)
             o0 = history.offset[j] + (k & history.mask[j]) * 2 * m
             o1 = history.offset[j] + ((k + 1) & history.mask[j]) * 2 * m
             for q in range(m):
