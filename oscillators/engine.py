@@ -17,10 +17,9 @@ import numpy as np
 
 from oscillators import adaptive
 from oscillators.adaptive import ADAPTIVE_STEPS, adaptive_steps
-from oscillators.fixed import FIXED_STEPS, fixed_steps
+from oscillators.fixed import DELAYED_STEPS, FIXED_STEPS, fixed_steps
 from oscillators.loops import OK, Fate, Network, Work, ready
 from oscillators.methods import Tableau
-from oscillators.past import NO_HISTORY
 from oscillators.problem import Problem
 from oscillators.system import projects
 
@@ -133,9 +132,7 @@ class Run:
         members, d, n = x.shape
         counts, sizes = schedule(t, self.dt)
         ends = np.concatenate([[0], np.cumsum(counts)])
-        history = NO_HISTORY
-        if p.past:
-            history = p.past.start(block.start, t[0], sizes.min(), sizes.max())
+        history = p.past.start(block.start, t[0], sizes.min(), sizes.max()) if p.past else None
         if p.callbacks:
             p.callbacks.activate(block.start)
         work, fate = self._work(members), self._fate(block)
@@ -155,7 +152,7 @@ class Run:
             times = (start[:, None] + size[:, None] * self.tableau.c).ravel() if p.drive else None
             network = self._network(times)
             begin = time.perf_counter()
-            ready(fixed_steps, FIXED_STEPS)(
+            ready(fixed_steps, DELAYED_STEPS if p.past else FIXED_STEPS)(
                 *p.kernels, self.semi_implicit, self.tableau, network, history, block.start, x, work,
                 start, size, rows, kicks, out, fate,
             )  # fmt: skip

@@ -23,9 +23,14 @@ from oscillators.loops import (
 )
 from oscillators.methods import TABLEAU
 
-FIXED_STEPS = types.void(
-    *KERNELS, types.boolean, TABLEAU, NETWORK, HISTORY, types.int64, F3, WORK, F1, F1, L1, F4, F4, FATE
-)
+
+def _signature(history):
+    return types.void(
+        *KERNELS, types.boolean, TABLEAU, NETWORK, history, types.int64, F3, WORK, F1, F1, L1, F4, F4, FATE
+    )
+
+
+FIXED_STEPS, DELAYED_STEPS = _signature(types.none), _signature(HISTORY)
 
 
 @njit(**LOCAL)
@@ -47,24 +52,24 @@ def fixed_steps(
 
     member: number of the first member of the block. kicks: (steps, B, d, N), √dt times normal numbers, or empty.
     """
-    tableau, network, history, work, fate = borrow((tableau, network, history, work, fate))
+    tableau, network, past, work, fate = borrow((tableau, network, history, work, fate))
     x, starts, sizes, rows, kicks, out = borrow((x, starts, sizes, rows, kicks, out))
     members, d, _ = x.shape
     stages = len(tableau.b)
     flat_x, flat_y = x.reshape(-1), work.y.reshape(-1)
     flat_k = work.k.reshape(stages, -1)
-    delayed, noisy, moving = len(history.tau) > 0, kicks.shape[0] > 0, network.drive.shape[0] > 1
+    noisy, moving = kicks.shape[0] > 0, network.drive.shape[0] > 1
     half = d // 2
     for step in range(len(starts)):
         t, dt = starts[step], sizes[step]
         row = step * stages if moving else 0
-        if delayed:
+        if history is not None:
             lift(x[0], work.g)
-            push(history, t, work.g)
-        derivative(lift, law, field, network, history, member, t, row, x, work, work.k[0])
-        if delayed:
+            push(past, t, work.g)
+        derivative(lift, law, field, network, past, member, t, row, x, work, work.k[0])
+        if history is not None:
             tangent(x[0], work.k[0, 0], work.h)
-            set_velocity(history, work.h)
+            set_velocity(past, work.h)
         if semi_implicit:
             for b in range(members):
                 for a in range(half):
@@ -79,7 +84,7 @@ def fixed_steps(
                     add_noise(work.y, network, member, kicks[step], tableau.c[s])
                 t_stage = t + tableau.c[s] * dt
                 stage_row = row + s if moving else 0
-                derivative(lift, law, field, network, history, member, t_stage, stage_row, work.y, work, work.k[s])
+                derivative(lift, law, field, network, past, member, t_stage, stage_row, work.y, work, work.k[s])
             combine(flat_x, flat_x, flat_k, tableau.b, stages, dt)
             if noisy:
                 add_noise(x, network, member, kicks[step], 1.0)

@@ -16,7 +16,7 @@ from oscillators.kernels import _OPTIONS, F1, I1, L1
 
 
 class History(NamedTuple):
-    """Arrays of one member's past, and the delays that look into it (all empty without delays)."""
+    """Arrays of one member's past, and the delays that look into it."""
 
     tau: np.ndarray  # (N,) per sender, or (E,) per link
     pointer: np.ndarray  # int64, last knot before the time each delay looks at

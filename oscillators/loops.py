@@ -73,6 +73,8 @@ def _borrow(typing_context, value):
             for i, part in enumerate(parts):
                 item = builder.insert_value(item, strip(context, builder, part, builder.extract_value(item, i)), i)
             return item
+        if isinstance(kind, types.NoneType):
+            return item
         array = context.make_array(kind)(context, builder, item)
         array.meminfo = array.meminfo.type(None)
         array.parent = array.parent.type(None)
@@ -92,7 +94,7 @@ def derivative(lift, law, field, network, history, member, t, drive_row, x, work
     m = g.shape[0] // members
     for b in range(members):
         lift(x[b], g[b * m : (b + 1) * m])
-    if history is None or len(history.tau) == 0:  # where it is None the branches below are not even compiled
+    if history is None:  # the branches below are not even compiled
         field(network.meta, network.where, network.weight[min(member, network.weight.shape[0] - 1)], g, h)
     elif len(history.starts) > 0:
         links(history, t, g, h)
@@ -175,9 +177,10 @@ _compiling = threading.Lock()  # threads that share a fresh loop wait for one of
 
 
 def ready(loop: Any, signature: Any) -> Any:
-    """The loop, compiled (or loaded from disk) for its one signature on first use."""
+    """The loop, compiled (or loaded from disk) for a signature on first use, and for no other."""
     with _compiling:
-        if not loop.signatures:
+        if signature.args not in loop.overloads:
+            loop.disable_compile(False)
             loop.compile(signature)
             loop.disable_compile()
     return loop

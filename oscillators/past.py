@@ -12,8 +12,6 @@ from oscillators.delayed import Delayed
 from oscillators.history import History
 from oscillators.system import System, components
 
-_KINDS = (float, np.int64, np.int32, np.int32, float, np.int64, np.int64, float, float, np.int64)
-NO_HISTORY = History(*(np.empty(0, kind) for kind in _KINDS))
 _SPACING = 1e-3  # of a step: distance of the points whose differences give the velocity of a history function
 
 
