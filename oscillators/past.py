@@ -73,27 +73,28 @@ class Past:
             self.weight[min(member, len(self.weight) - 1)], offset[:-1], mask, np.zeros(offset[-1]),
             np.zeros(int(mask.max()) + 1), np.array([knots], np.int64),
         )  # fmt: skip
-        for k in range(knots + 1):
-            t = t0 - (knots - k) * largest
-            self._write(history, k, t, member, largest)
+        held = np.arange(max(0, knots - int(mask.max())), knots + 1)
+        history.knots[held & mask.max()] = t0 - (knots - held) * largest
+        if self.constant:
+            rings = history.values.reshape(-1, 2, m)  # slot, value or velocity, component
+            rings[:, 0] = np.repeat(g.T, mask + 1, axis=0)
+        else:
+            for k in held:
+                self._write(history, int(k), t0 - (knots - k) * largest, member, largest)
         # Every delay starts at the oldest knot its sender still holds.
         holder = self.source if len(self.starts) else np.arange(n)
         history.pointer[:] = np.maximum(knots - mask[holder], 0)
         return history
 
     def _write(self, history: History, k: int, t: float, member: int, dt: float) -> None:
-        g = self.lifted(t, member)
-        dg = np.zeros_like(g)
-        if not self.constant:  # backward differences of order 4: the history need not be defined after t
-            e = _SPACING * dt
-            weights = np.array([25.0, -48.0, 36.0, -16.0, 3.0]) / (12.0 * e)
-            dg = sum(w * self.lifted(t - i * e, member) for i, w in enumerate(weights))
+        """Knot k: the lifted history and its velocity, by backward differences of order 4 (it may end at t)."""
+        e = _SPACING * dt
+        near = [self.lifted(t - i * e, member) for i in range(5)]
+        dg = np.tensordot([25.0, -48.0, 36.0, -16.0, 3.0], near, axes=1) / (12.0 * e)
         keep = np.flatnonzero(history.newest[0] - k <= history.mask)  # rings long enough to hold this knot
-        slot = history.offset[keep] + (k & history.mask[keep]) * 2 * len(g)
-        for q in range(len(g)):
-            history.values[slot + q] = g[q, keep]
-            history.values[slot + len(g) + q] = dg[q, keep]
-        history.knots[k & (len(history.knots) - 1)] = t
+        slot = history.offset[keep] // (2 * len(dg)) + (k & history.mask[keep])
+        rings = history.values.reshape(-1, 2, len(dg))
+        rings[slot, 0], rings[slot, 1] = near[0][:, keep].T, dg[:, keep].T
 
 
 def _lifted(history: Any, system: System, nodes: tuple[int, ...], lead: tuple[int, ...]) -> Callable:
