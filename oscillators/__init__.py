@@ -3,6 +3,9 @@
 dx/dt = law(t, x, h),    h = K[lift(x)] + c(t),    x <- project(x) after each step
 """
 
+import importlib
+from typing import Any
+
 from oscillators.amplitude import StuartLandau
 from oscillators.contract import check_system
 from oscillators.coupling import Coupling, Dense, Diffusive, MeanField, as_coupling
@@ -36,6 +39,14 @@ __all__ = [
     "Winfree",
     "as_coupling",
     "check_system",
+    "integrate",
     "read_graph",
     "simulate",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `integrate` when it is first named: torch is slow to load."""
+    if name == "integrate":
+        return importlib.import_module("oscillators.gradients").integrate
+    raise AttributeError(f"module 'oscillators' has no attribute {name!r}")

@@ -210,7 +210,7 @@ def broadcastable(name: str, array: Array, shape: tuple[int, ...], where: str) -
 
 def returned(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     """What a user's function returned, if it is real numbers of this shape (None: any length)."""
-    array = np.asarray(value)
+    array = plain(value)
     want = str(shape).replace("None", "m")
     if array.dtype.kind not in "fiu":
         raise TypeError(

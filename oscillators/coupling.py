@@ -240,13 +240,18 @@ def as_coupling(K: Any) -> Coupling:
 
     Args:
         K: number -> `MeanField` (K/N); array (node, node) -> `Dense`; scipy.sparse -> `Edges`; networkx graph ->
-            `Edges` with edge attribute `weight` (1 where absent), `Delayed` by the attribute `delay` if there is one.
+            `Edges` with edge attribute `weight` (1 where absent), `Delayed` by the attribute `delay` if there is one;
+            torch module -> `Learned`, whose field is what the module returns.
             An edge u -> v of a directed graph means that u acts on v, K[v, u].
     """
     from oscillators.edges import from_graph, from_sparse  # both modules name each other; the cycle is cut here
 
     if isinstance(K, Coupling):
         return K
+    if hasattr(K, "named_parameters"):  # a torch module; torch itself is not needed to tell
+        from oscillators.learned import Learned
+
+        return Learned(K)
     if hasattr(K, "tocoo"):  # before the next line: one of SciPy's formats is a dict
         return from_sparse(K)
     if isinstance(K, str | bytes | dict) or K is None or callable(K):

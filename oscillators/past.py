@@ -12,7 +12,8 @@ from oscillators.delayed import Delayed
 from oscillators.history import History
 from oscillators.system import System, components
 
-_SPACING = 1e-3  # of a step: distance of the points whose differences give the velocity of a history function
+SPACING = 1e-3  # of a step: distance of the points whose differences give the velocity of a history function
+BACKWARD = (25.0, -48.0, 36.0, -16.0, 3.0)  # / 12: the derivative of order 4 from a point and four before it
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,7 @@ class Past:
     ) -> Past | None:
         """The past of a delayed coupling; None if no link is delayed."""
         n = int(np.prod(nodes))
-        if history is None:
-            raise ValueError(
-                f"`history` must be given for a delayed coupling (longest tau {float(delayed.tau.max()):g}), but is None; "
-                "pass a constant past (history=x0) or a function of t that returns a state."
-            )
+        check_history(history, float(delayed.tau.max()))
         if delayed.per_link:
             edges, tau = delayed.links()
             longest = np.zeros(n)
@@ -56,12 +53,7 @@ class Past:
 
     def start(self, member: int, t0: float, smallest: float, largest: float) -> History:
         """Rings for one member, filled up to t0 at distances of the largest step."""
-        low = self.tau[self.tau > 0].min()
-        if low < largest * (1 - 1e-12):
-            raise ValueError(
-                f"`tau` must be 0 or at least one step (dt = {largest:g}), but its smallest positive entry is {low:g}; "
-                "lower `dt`."
-            )
+        check_delays(self.tau, largest)
         slots = np.ceil(self.longest / smallest).astype(np.int64) + 4
         mask = (1 << np.ceil(np.log2(slots)).astype(np.int64)) - 1
         knots = int(np.ceil(self.longest.max() / largest)) + 1
@@ -88,9 +80,9 @@ class Past:
 
     def _write(self, history: History, k: int, t: float, member: int, dt: float) -> None:
         """Knot k: the lifted history and its velocity, by backward differences of order 4 (it may end at t)."""
-        e = _SPACING * dt
+        e = SPACING * dt
         near = [self.lifted(t - i * e, member) for i in range(5)]
-        dg = np.tensordot([25.0, -48.0, 36.0, -16.0, 3.0], near, axes=1) / (12.0 * e)
+        dg = np.tensordot(BACKWARD, near, axes=1) / (12.0 * e)
         keep = np.flatnonzero(history.newest[0] - k <= history.mask)  # rings long enough to hold this knot
         slot = history.offset[keep] // (2 * len(dg)) + (k & history.mask[keep])
         rings = history.values.reshape(-1, 2, len(dg))
@@ -108,3 +100,19 @@ def _lifted(history: Any, system: System, nodes: tuple[int, ...], lead: tuple[in
         return np.ascontiguousarray(g.reshape(-1, g.shape[-1]).T)
 
     return at
+
+
+def check_history(history: Any, longest: float) -> None:
+    if history is None:
+        raise ValueError(
+            f"`history` must be given for a delayed coupling (longest tau {longest:g}), but is None; "
+            "pass a constant past (history=x0) or a function of t that returns a state."
+        )
+
+
+def check_delays(tau: np.ndarray, dt: float) -> None:
+    low = tau[tau > 0].min()
+    if low < dt * (1 - 1e-12):
+        raise ValueError(
+            f"`tau` must be 0 or at least one step (dt = {dt:g}), but its smallest positive entry is {low:g}; lower `dt`."
+        )

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from oscillators import checks
+from oscillators import arguments, checks
 from oscillators.arrays import Array
-from oscillators.coupling import Coupling, Diffusive, as_coupling
+from oscillators.coupling import Diffusive
 from oscillators.delayed import Delayed
 from oscillators.engine import Run
 from oscillators.label import RESERVED, label
 from oscillators.loops import OK
 from oscillators.methods import ADAPTIVE, FIXED, STOCHASTIC
 from oscillators.problem import Problem, from_rows, prepare
-from oscillators.system import System, components, law_state
+from oscillators.system import System, components
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -72,12 +72,12 @@ def simulate(
     Raises:
         ValueError, TypeError: before the run, for arguments that do not fit. FloatingPointError: if on_failure="raise".
     """
-    system, coupling, state, t = _checked(system, coupling, x0, t)
+    system, coupling, state, t = arguments.network(system, coupling, x0, t)
     step = _check_method(system, coupling, t, method, dt, rtol, atol, noise, on_failure)
     if drive is not None:
-        drive = _checked_drive(system, coupling, state, drive, t)
+        drive = arguments.numeric_drive(system, coupling, state, drive, t)
     if history is not None:
-        history = _checked_history(system, state, history, t)
+        history = arguments.numeric_history(system, state, history, t)
     if noise is not None:
         noise = _checked_noise(system, state, noise)
     _check_rng(rng)
@@ -215,71 +215,6 @@ def _required(function: Callable) -> int:
     return max(1, sum(p.kind in positional and p.default is p.empty for p in parameters))
 
 
-def _checked(system: Any, coupling: Any, x0: Any, t: Any) -> tuple[System, Coupling, np.ndarray, np.ndarray]:
-    if not isinstance(system, System):
-        raise TypeError(
-            f"`system` must be a System such as Kuramoto(omega), but is {checks.shown(system)}; the order of arguments is "
-            "simulate(system, coupling, x0, t)."
-        )
-    system = checks.without_tensors("system", system)
-    coupling = checks.without_tensors("coupling", as_coupling(coupling))
-    t, state = checks.save_times(t), law_state(system, x0)
-    least = len(coupling.node_dims) + components(system)
-    if state.ndim < least:
-        raise ValueError(
-            f"`x0` must have at least {least} axes for {type(system).__name__} on {type(coupling).__name__}, but has shape "
-            f"{np.shape(x0)}; give one entry per node."
-        )
-    cut = state.ndim - least
-    nodes = state.shape[cut : state.ndim - components(system)]
-    if 0 in state.shape:
-        raise ValueError(
-            f"`x0` must have at least one node and one run, but has shape {np.shape(x0)}; there is nothing to simulate."
-        )
-    system.check_state(state)
-    coupling.check_nodes(nodes)
-    lead = state.shape[:cut]
-    for row in system.params():
-        checks.broadcastable(_name_of(system, row), row, (*lead, *nodes), "runs and nodes of `x0`")
-    triangles = system.table()
-    if triangles.size and triangles.max() >= nodes[0]:
-        raise ValueError(
-            f"`triangles` must name nodes 0 to {nodes[0] - 1}, but names {triangles.max()}; nodes count from 0."
-        )
-    _check_members(coupling, lead)
-    _check_own(system, coupling, state[(0,) * cut], nodes)
-    return system, coupling, state, t
-
-
-def _name_of(system: System, row: Array) -> str:
-    """The field that a row of parameters comes from: itself, or one of its shape."""
-    own = [name for name, value in vars(system).items() if value is row]
-    own += [name for name, value in vars(system).items() if np.shape(value) == np.shape(row)]
-    return own[0] if own else f"{type(system).__name__}.params()"
-
-
-def _check_own(system: System, coupling: Coupling, state: np.ndarray, nodes: tuple[int, ...]) -> None:
-    """Try the Python code of a user's system or coupling once, on the state of one member."""
-    g = system.lift(state)
-    checks.returned(f"{type(system).__name__}.lift", g, (*nodes, None))
-    inner = coupling.coupling if isinstance(coupling, Diffusive) else coupling
-    if not isinstance(inner, Delayed) and type(inner).compiled is Coupling.compiled:
-        checks.returned(f"{type(inner).__name__}.field", inner.field(g), g.shape)
-
-
-def _check_members(coupling: Any, lead: tuple[int, ...]) -> None:
-    """Weights with leading axes belong to the members one by one."""
-    while isinstance(coupling, Diffusive | Delayed):
-        coupling = coupling.coupling
-    for name, own in (("K", 2), ("strength", 1), ("weight", 1)):
-        value = getattr(coupling, name, None)
-        if value is not None and np.ndim(value) > own and tuple(value.shape[:-own]) != lead:
-            raise ValueError(
-                f"`{name}` must have the leading axes of `x0`, {lead}, or none, but has {tuple(value.shape[:-own])}; give "
-                "each member of an ensemble its own, or all the same."
-            )
-
-
 def _check_method(system, coupling, t, method, dt, rtol, atol, noise, on_failure) -> float | None:
     """The step of a fixed-step method, None for an adaptive one."""
     checks.one_of("method", method, (*FIXED, *ADAPTIVE))
@@ -315,49 +250,6 @@ def _check_method(system, coupling, t, method, dt, rtol, atol, noise, on_failure
             f"`dt` must be None for the adaptive method {method!r}, but is {checks.shown(dt)}; set rtol and atol instead."
         )
     return None
-
-
-def _checked_drive(system, coupling, state, drive, t):
-    """The drive as float64 in the shape of the lifted state; functions are tried once."""
-    cut = state.ndim - len(coupling.node_dims) - components(system)
-    lifted = system.lift(state[(0,) * cut]).shape
-    whole = (*state.shape[:cut], *lifted)
-
-    def checked(name: str, value: Any) -> np.ndarray:
-        value = checks.without_gradient(name, value)
-        if system.kind == "complex" and np.iscomplexobj(value):
-            value = checks.complex_numbers(name, value)
-            value = np.stack([value.real, value.imag], axis=-1)
-        value = checks.real_numbers(name, value)
-        checks.broadcastable(name, value, whole, "runs, nodes and components of the lifted state")
-        return value
-
-    return _constant_or_moving("drive", drive, checked, t[0])
-
-
-def _checked_history(system, state, history, t):
-    """The history in the law's shape; a function is tried once."""
-
-    def checked(name: str, value: Any) -> np.ndarray:
-        x = law_state(system, value, name)
-        checks.broadcastable(name, x, state.shape, "the shape of `x0`")
-        system.check_state(np.broadcast_to(x, state.shape), name)
-        return x
-
-    return _constant_or_moving("history", history, checked, t[0])
-
-
-def _constant_or_moving(name: str, value: Any, checked: Callable, start: float) -> Any:
-    """A checked constant, or a function of time that checks what it returns (tried at the start)."""
-    if not callable(value):
-        return checked(name, value)
-    checks.callable_with(name, value, 1, "f(t)")
-
-    def moving(time: float) -> np.ndarray:
-        return checked(f"{name}({time:g})", value(time))
-
-    moving(float(start))
-    return moving
 
 
 def _checked_noise(system, state, noise):

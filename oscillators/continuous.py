@@ -1,0 +1,126 @@
+"""torchdiffeq's solvers and its continuous adjoint, guarded.
+
+The continuous adjoint runs the network backward in time. Where the flow contracts, as in every network that synchronises,
+running backward expands, and the state it comes back with is wrong: so is the gradient, without a sign of it. Therefore
+forward states are kept so densely that running back from each to the one before meets it again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torchdiffeq
+from torch import Tensor
+from torchdiffeq._impl.fixed_grid import FixedGridODESolver
+from torchdiffeq._impl.odeint import SOLVERS
+
+from oscillators.flow import Flow, moved
+from oscillators.methods import FIXED, Tableau
+from oscillators.tensors import tensors
+
+TIGHT = 1e-2  # of the tolerance: backward solves are asked for this
+MET = 1e3  # times the tolerance: how far a fixed step may be from its reconstruction
+SHORTEST = 2.0**-20  # of an interval between two saves: no denser grid of forward states is tried
+
+
+def _classical(name: str, tableau: Tableau) -> str:
+    """A method of ours under a name of its own among torchdiffeq's, which knows other methods by "rk4" and "heun"."""
+
+    class Solver(FixedGridODESolver):
+        order = len(tableau.b)
+
+        def _step_func(self, func, t0, dt, t1, y0):
+            stages: list[Tensor] = []
+            for a, c in zip(tableau.a, tableau.c, strict=True):
+                stages.append(func(t0 + c * dt, moved(y0, dt, a, stages)))
+            return moved(torch.zeros_like(y0), dt, tableau.b, stages), stages[0]
+
+    SOLVERS[f"oscillators.{name}"] = Solver
+    return f"oscillators.{name}"
+
+
+OURS = {name: _classical(name, FIXED[name]) for name in ("euler", "heun", "rk4")}
+THEIRS = {name: name for name in SOLVERS if name not in ("rk4", "euler", *OURS.values())} | {"rk4_38": "rk4"}
+
+
+def solve(
+    flow: Flow,
+    x: Tensor,
+    t: Tensor,
+    method: str,
+    dt: float | None,
+    rtol: float,
+    atol: float,
+    options: dict,
+    dense: bool,
+) -> Tensor:
+    """States at the times t, with the gradient of torchdiffeq's graph, or (dense) of its continuous adjoint."""
+
+    def velocity(at: Tensor, state: Tensor) -> Tensor:
+        return flow.velocity(at, state, 0, None, flow.coupling.field)
+
+    options = options | ({"grid_constructor": _steps_of(dt)} if dt is not None else {})
+    arguments: dict[str, Any] = {"method": (OURS | THEIRS)[method], "rtol": rtol, "atol": atol, "options": options}
+    if not dense:
+        return flow.system.project(torchdiffeq.odeint(velocity, x, t, **arguments)[1:])
+    back = arguments | {"rtol": TIGHT * rtol, "atol": TIGHT * atol}
+    times, rows = _dense_times(velocity, x, t, dt, back)
+    parameters = tuple(tensors(flow))
+    states = torchdiffeq.odeint_adjoint(velocity, x, times, adjoint_params=parameters, **back)
+    return flow.system.project(states[rows][1:])
+
+
+def _steps_of(dt: float) -> Callable:
+    def grid(func: Callable, x: Tensor, t: Tensor) -> Tensor:
+        parts = [t[:1]]
+        for a, b in pairwise(t):
+            steps = max(1, math.ceil(abs(float(b - a)) / dt - 1e-9))
+            parts.append(a + (b - a) * torch.arange(1, steps + 1, dtype=t.dtype, device=t.device) / steps)
+            parts[-1][-1] = b
+        return torch.cat(parts)
+
+    return grid
+
+
+@torch.no_grad()
+def _dense_times(
+    velocity: Callable, x: Tensor, t: Tensor, dt: float | None, arguments: dict
+) -> tuple[Tensor, list[int]]:
+    """Times of forward states from each of which the one before is met again, and the places of t among them."""
+    times, rows = [float(t[0])], [0]
+    length = float(t[-1] - t[0]) if dt is None else dt
+    for end in t[1:].tolist():
+        if dt is not None:
+            length = (end - times[-1]) / max(1, math.ceil((end - times[-1]) / dt - 1e-9))
+        while times[-1] < end:
+            x, stop, length = _next_state(velocity, x, times[-1], end, length, dt is not None, arguments)
+            times.append(stop)
+        rows.append(len(times) - 1)
+    return t.new_tensor(times), rows
+
+
+def _next_state(
+    velocity: Callable, x: Tensor, start: float, end: float, length: float, fixed: bool, arguments: dict
+) -> tuple[Tensor, float, float]:
+    """The next forward state to keep, its time, and the length to try after it."""
+    shortest = SHORTEST * (end - start)
+    while True:
+        stop = end if length >= (end - start) * (1 - 1e-9) else start + length
+        span = x.new_tensor([start, stop])
+        new = torchdiffeq.odeint(velocity, x, span, **arguments)[1]
+        again = torchdiffeq.odeint(velocity, new, span.flip(0), **arguments)[1]
+        scale = (arguments["atol"] + arguments["rtol"] * x.abs()) / TIGHT
+        apart = float(((again - x).abs() / scale).max())
+        if apart <= (MET if fixed else 1.0):
+            return new, stop, length if fixed else 2.0 * length
+        length /= 2.0
+        if fixed or not length > shortest:
+            raise FloatingPointError(
+                f"`gradient` must not be 'adjoint' for this run, but is: run backward from t = {stop:.6g}, it misses the "
+                f"state at t = {start:.6g} by {apart:.3g} tolerances, which would falsify the gradient; use "
+                "gradient='discrete', which is exact."
+            )
