@@ -7,8 +7,9 @@ NumPy in, NumPy out; tensor in, tensor out with gradient; DataArray in, DataArra
 import importlib
 from typing import Any
 
+from analysis.clusters import cluster_synchrony, phase_clusters, symmetric_best_dice
 from analysis.energy import lyapunov_function, phase_energy, sphere_energy
-from analysis.graphs import graph_autocorrelation
+from analysis.graphs import fan_in_map, graph_autocorrelation
 from analysis.order import (
     circular_variance,
     daido_moment,
@@ -22,18 +23,22 @@ from analysis.synchrony import chimera_index, effective_frequency, metastability
 __all__ = [
     "chimera_index",
     "circular_variance",
+    "cluster_synchrony",
     "daido_moment",
     "effective_frequency",
+    "fan_in_map",
     "graph_autocorrelation",
     "local_order_parameter",
     "lyapunov_function",
     "mean_phase",
     "metastability",
     "order_parameter",
+    "phase_clusters",
     "phase_energy",
     "phase_locking_value",
     "sphere_energy",
     "splay",
+    "symmetric_best_dice",
 ]
 
 

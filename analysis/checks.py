@@ -23,6 +23,22 @@ def real_array(name: str, value: Any) -> Array:
     return array if xp.isdtype(array.dtype, "real floating") else array * 1.0  # 1.0: integers take the default dtype
 
 
+def plain(value: Any) -> np.ndarray:
+    """The values of a DataArray, array, list or tensor (of any device) in NumPy, without gradient."""
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+
+
+def integers(name: str, value: Any) -> np.ndarray:
+    """The value as a NumPy array of integers, such as labels."""
+    array = plain(value)
+    if array.dtype.kind not in "biu":
+        raise TypeError(
+            f"`{name}` must hold integers, but has the dtype {array.dtype}; number the labels, for example by "
+            f"np.unique({name}, return_inverse=True)[1]."
+        )
+    return array
+
+
 def require_axes(name: str, array: Array, axes: list[str]) -> None:
     """Refuse an array that lacks one of its trailing axes, or holds nothing along it."""
     if array.ndim < len(axes):

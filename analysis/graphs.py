@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import device, is_array_api_obj
 
-from analysis.checks import alike, ratio, real_array
+from analysis.checks import alike, plain, ratio, real_array
 from analysis.labels import Dim, is_labelled, labelled
 from oscillators.arrays import Array, namespace
 
@@ -111,3 +111,48 @@ def _graph_autocorrelation(x: Array, K: Any, *, dim: Dim = "node") -> Array:
     field, weight, d = alike(field, weight, d)
     xp = namespace(d)
     return ratio(xp.sum(d * field, axis=(-2, -1)), xp.sum(d**2 * weight, axis=(-2, -1)))
+
+
+class FanInMap(NamedTuple):
+    """Centres of the bins along both features, and the mean fan-in of each bin, (omega, tau)."""
+
+    omega: np.ndarray
+    tau: np.ndarray
+    values: np.ndarray
+
+
+def fan_in_map(K: Any, omega: Any, tau: Any, *, bins: int = 30, fewest: int = 5) -> FanInMap:
+    """Mean pull ⟨k_j⟩ = (1/N) Σ_i K_ij that each source j exerts, averaged over bins of its frequency and delay.
+
+    Args:
+        K: couplings of one or many networks, K[i, j] from j to i, shape (..., N, N); array or tensor.
+        omega: natural frequencies, shape (..., N), rad / time.
+        tau: delays, or any other feature, shape (..., N).
+        bins: bins along each feature, over the range of the samples.
+        fewest: bins with fewer samples are NaN: a single rare source would win the map.
+
+    Returns:
+        (omega, tau, values), shapes (bins,), (bins,) and (bins, bins), as `plot.fan_in` takes them.
+
+    Raises:
+        ValueError: if the shapes do not match, or no bin holds enough samples.
+
+    Source: Ricci et al. 2021 (KuraNet), whose fan-in this is; the smallest number of samples is chosen here.
+    """
+    K, omega, tau = plain(K), plain(omega), plain(tau)
+    for name, feature in (("omega", omega), ("tau", tau)):
+        if K.shape != (*feature.shape, *feature.shape[-1:]):
+            raise ValueError(
+                f"`{name}` must have shape (..., N) for `K` of shape (..., N, N), but they are {feature.shape} and "
+                f"{K.shape}; give one feature to each node of each network."
+            )
+    samples = omega.ravel(), tau.ravel()
+    count, *edges = np.histogram2d(*samples, bins)
+    total = np.histogram2d(*samples, bins, weights=K.mean(axis=-2).ravel())[0]
+    if (count < fewest).all():
+        raise ValueError(
+            f"`fewest` must be at most {int(count.max())} for these samples, but is {fewest}; add networks."
+        )
+    values = np.where(count >= fewest, total / np.maximum(count, 1), np.nan)
+    along_omega, along_tau = ((edge[1:] + edge[:-1]) / 2 for edge in edges)
+    return FanInMap(along_omega, along_tau, values)

@@ -44,11 +44,7 @@ def mean_phase(theta: Array, *, dim: Dim = "node") -> Array:
         ψ in [−π, π], shape (...). Where r is below the round-off of the dtype there is no mean phase: ψ is then 0 with
         gradient 0 (chosen here), so that a sum over many states stays differentiable.
     """
-    xp = namespace(theta)
-    z = resultant(theta)
-    undefined = xp.linalg.vector_norm(z, axis=-1) <= xp.finfo(z.dtype).eps
-    x = xp.where(undefined, xp.ones_like(z[..., 0]), z[..., 0])
-    return xp.atan2(xp.where(undefined, xp.zeros_like(x), z[..., 1]), x)
+    return direction(resultant(theta))
 
 
 @labelled(theta="node")
@@ -140,3 +136,11 @@ def splay(psi: Array, *, dim: Dim = "node") -> Array:
 def resultant(theta: Array) -> Array:
     """Mean unit vector (r cos ψ, r sin ψ) of the phases: (..., N) -> (..., 2)."""
     return namespace(theta).mean(unit_vector(theta), axis=-2)
+
+
+def direction(z: Array) -> Array:
+    """Angle of mean unit vectors, (..., 2) -> (...); 0 with gradient 0 where z is below the round-off of its dtype."""
+    xp = namespace(z)
+    undefined = xp.linalg.vector_norm(z, axis=-1) <= xp.finfo(z.dtype).eps
+    x = xp.where(undefined, xp.ones_like(z[..., 0]), z[..., 0])
+    return xp.atan2(xp.where(undefined, xp.zeros_like(x), z[..., 1]), x)

@@ -14,10 +14,10 @@ import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
 from scipy.sparse.linalg import eigs
-from scipy.special import ive, ndtri
+from scipy.special import ndtri
 
 from analysis import order_parameter, plot
-from analysis.theory import critical_coupling, gaussian, lorentzian_order
+from analysis.theory import critical_coupling, gaussian, locked_order, lorentzian_order
 from oscillators import Edges, Kuramoto, MeanField, as_coupling, simulate
 
 
@@ -88,18 +88,6 @@ def at_half(K, r):
     r = np.asarray(r)
     above = int(np.argmax(r > 0.5))
     return f"{np.interp(0.5, r[above - 1 : above + 1], K[above - 1 : above + 1]):.3g}" if above else f"> {K[-1]:.3g}"
-
-
-def locked_order(K, sigma):
-    """Order ⟨e^{iθ}⟩ of each node from its field h: h_i = Σ_j K_ij f(h_j / σ), f = mean over Gaussian frequencies."""
-
-    def order(s):
-        return np.sqrt(np.pi / 8) * s * (ive(0, s**2 / 4) + ive(1, s**2 / 4))
-
-    h = abs(K).sum(axis=1)
-    for _ in range(300):
-        h = abs(K @ order(h / sigma))
-    return order(h / sigma)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ showed and felt, per segment, and never a copy of K per stage.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,13 +17,39 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from oscillators.coupling import Coupling
-from oscillators.flow import Flow, Grid, run
+from oscillators.flow import Flow, Grid, StageDrive, run
+from oscillators.grid import adaptive_grid, fixed_grid, stretched
 from oscillators.learned import Learned
+from oscillators.lookback import look_back
+from oscillators.task import Task
 from oscillators.tensors import tensors, with_fields, with_tensors
 
 
+def states(task: Task, keep_graph: bool) -> Tensor:
+    """Saved states (saves, ..., node, ...) with the exact derivative of the steps, or with the graph of all of them."""
+    flow, grid = task.flow, _grid(task)
+    carry: tuple[Tensor, ...] = (task.x,)
+    if task.delayed is not None:
+        lookback, knots = look_back(flow.system, task.delayed, task.x, grid, task.history)
+        flow, carry = replace(flow, lookback=lookback), (task.x, *knots)
+    if callable(flow.drive) and any(flow.drive(t).requires_grad for t in grid.starts):
+        flow = replace(flow, drive=StageDrive.of(flow.drive, grid))
+    if task.times is not None:
+        starts, sizes = stretched(grid, task.times)
+        flow = replace(flow, starts=starts, sizes=sizes)
+    if keep_graph:
+        return torch.stack(run(flow, grid, carry, 0, grid.steps, flow.coupling.field)[1])
+    return discrete(flow, grid, carry)
+
+
+def _grid(task: Task) -> Grid:
+    if task.dt is not None:
+        return fixed_grid(task.t, task.method, task.dt)
+    return adaptive_grid(task.flow, task.x.detach(), task.t, task.method, task.rtol, task.atol)
+
+
 def discrete(flow: Flow, grid: Grid, carry: tuple[Tensor, ...]) -> Tensor:
-    """Saved states (saves, ..., node, ...), with the exact derivative of the steps."""
+    """Saved states with the exact derivative of the steps."""
     linear = [] if isinstance(flow.coupling, Learned) else tensors(flow.coupling)
     rest = tensors(with_fields(flow, {"coupling": None}) if linear else flow)
     job = _Job(flow, grid, len(carry), len(linear))
@@ -77,9 +103,10 @@ class _Chain(torch.autograd.Function):
         for (lo, hi), start in zip(reversed(job.segments()), reversed(starts), strict=True):
             carry = [c.detach().requires_grad_() for c in start]
             leaves = [p.detach().requires_grad_() for p in rest]
-            felt = _Felt(job.flow.coupling, linear)
+            flow = job.flow_with(leaves)
+            felt = _Felt(flow.coupling, linear)
             with torch.enable_grad():
-                after, rows = run(job.flow_with(leaves), job.grid, tuple(carry), lo, hi, felt.field)
+                after, rows = run(flow, job.grid, tuple(carry), lo, hi, felt.field)
             begin = end - len(rows)
             found = _pull([*after, *rows], [*carry_bar, *grads[0][begin:end]], [*carry, *leaves])
             end = begin

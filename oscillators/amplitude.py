@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from oscillators.arrays import Array, namespace, quarter_turn
-from oscillators.kernels import law_kernel
+from oscillators.kernels import law_kernel, vjp_kernel
 from oscillators.system import Kind, System
 
 
@@ -48,3 +48,20 @@ class StuartLandau(System):
             grow, turn = growth[i] - square, omega[i] - shear[i] * square
             dre[i] = grow * re[i] - turn * im[i] + hx[i]
             dim[i] = grow * im[i] + turn * re[i] + hy[i]
+
+    @staticmethod
+    @vjp_kernel
+    def law_vjp(t, x, g, h, p, table, bar, xbar, gbar, hbar, pbar):
+        growth, omega, shear, re, im, a, b = p[0], p[1], p[2], x[0], x[1], bar[0], bar[1]
+        for i in range(len(re)):
+            square = re[i] * re[i] + im[i] * im[i]
+            grow, turn = growth[i] - square, omega[i] - shear[i] * square
+            growbar, turnbar = a[i] * re[i] + b[i] * im[i], b[i] * re[i] - a[i] * im[i]
+            squarebar = -growbar - shear[i] * turnbar
+            xbar[0, i] += a[i] * grow + b[i] * turn + 2.0 * re[i] * squarebar
+            xbar[1, i] += b[i] * grow - a[i] * turn + 2.0 * im[i] * squarebar
+            pbar[0, i] += growbar
+            pbar[1, i] += turnbar
+            pbar[2, i] -= square * turnbar
+            hbar[0, i] = a[i]
+            hbar[1, i] = b[i]

@@ -20,6 +20,11 @@ def namespace(*arrays: Array) -> Any:
     return array_namespace(*(found or [np.empty(0)]))
 
 
+def carries_gradient(value: Array) -> bool:
+    """Whether the value is a tensor that requires a gradient."""
+    return bool(getattr(value, "requires_grad", False))
+
+
 def unit_vector(theta: Array) -> Array:
     """(cos theta, sin theta): (..., N) -> (..., N, 2)."""
     xp = namespace(theta)

@@ -7,6 +7,7 @@ forward states are kept so densely that running back from each to the one before
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from itertools import pairwise
@@ -18,8 +19,10 @@ from torch import Tensor
 from torchdiffeq._impl.fixed_grid import FixedGridODESolver
 from torchdiffeq._impl.odeint import SOLVERS
 
-from oscillators.flow import Flow, moved
+from oscillators.checks import shown
+from oscillators.flow import moved
 from oscillators.methods import FIXED, Tableau
+from oscillators.task import Task
 from oscillators.tensors import tensors
 
 TIGHT = 1e-2  # of the tolerance: backward solves are asked for this
@@ -47,30 +50,39 @@ OURS = {name: _classical(name, FIXED[name]) for name in ("euler", "heun", "rk4")
 THEIRS = {name: name for name in SOLVERS if name not in ("rk4", "euler", *OURS.values())} | {"rk4_38": "rk4"}
 
 
-def solve(
-    flow: Flow,
-    x: Tensor,
-    t: Tensor,
-    method: str,
-    dt: float | None,
-    rtol: float,
-    atol: float,
-    options: dict,
-    dense: bool,
-) -> Tensor:
-    """States at the times t, with the gradient of torchdiffeq's graph, or (dense) of its continuous adjoint."""
+FIXED_STEPS = tuple(name for name in THEIRS if issubclass(SOLVERS[THEIRS[name]], FixedGridODESolver))
+
+
+def checked_options(method: str, options: Any) -> dict[str, Any]:
+    """Options that torchdiffeq's solver knows."""
+    solver = SOLVERS[(OURS | THEIRS)[method]]
+    known = {p for base in solver.__mro__ for p in inspect.signature(base.__init__).parameters}
+    known -= {"self", "args", "kwargs", "unused_kwargs", "func", "y0", "rtol", "atol", "step_size", "grid_constructor"}
+    if not isinstance(options or {}, dict) or set(options or {}) - known:
+        raise ValueError(
+            f"`options` must be a dict with some of {', '.join(sorted(known))} for {method!r}, but is {shown(options)}; the "
+            "step is the argument `dt`."
+        )
+    return dict(options or {})
+
+
+def solve(task: Task, dense: bool, options: dict[str, Any]) -> Tensor:
+    """States at t[1:], with the gradient of torchdiffeq's graph, or (dense) of its continuous adjoint."""
+    flow, x, dt = task.flow, task.x, task.dt
+    t = x.new_tensor(task.t) if task.times is None else task.times
 
     def velocity(at: Tensor, state: Tensor) -> Tensor:
         return flow.velocity(at, state, 0, None, flow.coupling.field)
 
-    options = options | ({"grid_constructor": _steps_of(dt)} if dt is not None else {})
-    arguments: dict[str, Any] = {"method": (OURS | THEIRS)[method], "rtol": rtol, "atol": atol, "options": options}
+    if dt is not None:
+        options = options | {"grid_constructor": _steps_of(dt)}
+    arguments: dict[str, Any] = {"method": (OURS | THEIRS)[task.method], "options": options}
+    arguments |= {"rtol": task.rtol, "atol": task.atol}
     if not dense:
         return flow.system.project(torchdiffeq.odeint(velocity, x, t, **arguments)[1:])
-    back = arguments | {"rtol": TIGHT * rtol, "atol": TIGHT * atol}
+    back = arguments | {"rtol": TIGHT * task.rtol, "atol": TIGHT * task.atol}
     times, rows = _dense_times(velocity, x, t, dt, back)
-    parameters = tuple(tensors(flow))
-    states = torchdiffeq.odeint_adjoint(velocity, x, times, adjoint_params=parameters, **back)
+    states = torchdiffeq.odeint_adjoint(velocity, x, times, adjoint_params=tuple(tensors(flow)), **back)
     return flow.system.project(states[rows][1:])
 
 

@@ -50,6 +50,10 @@ class Coupling:
         """The compiled spelling for a network of this shape; None: the engine calls `field`."""
         return None
 
+    def transposed(self, nodes: tuple[int, ...]) -> Compiled | None:
+        """The compiled spelling of Kᵀ, through which gradients flow back; None: there is none."""
+        return None
+
     def coords(self) -> dict[str, Any]:
         """Coordinates of the nodes that a result should carry, by name."""
         return {}
@@ -81,8 +85,14 @@ class Dense(Coupling):
         _same_nodes("K", self.K.shape[-1], nodes)
 
     def compiled(self, nodes):
-        n = nodes[0]
-        K = np.asarray(self.K, np.float64).reshape(-1, n, n)
+        return self._packed(np.asarray(self.K, np.float64))
+
+    def transposed(self, nodes):
+        return self._packed(np.asarray(self.K, np.float64).swapaxes(-1, -2))
+
+    def _packed(self, K: np.ndarray) -> Compiled:
+        n = K.shape[-1]
+        K = K.reshape(-1, n, n)
         tiles = -(-n // TILE)
         packed = _aligned_zeros((len(K), tiles, n, TILE))
         for tile in range(tiles):
@@ -197,6 +207,23 @@ class MeanField(Coupling):
                 for i in range(n):
                     hq[i] = weight[i] * total
 
+    def transposed(self, nodes):
+        return self.compiled(nodes)._replace(kernel=self.gather)
+
+    @staticmethod
+    @field_kernel
+    def gather(meta, index, weight, g, h):
+        n = g.shape[1]
+        for q in range(g.shape[0]):
+            gq, hq, total = g[q], h[q], 0.0
+            if len(weight) == 1:
+                total = weight[0] * fast_sum(gq)
+            else:
+                for i in range(n):
+                    total += weight[i] * gq[i]
+            for i in range(n):
+                hq[i] = total
+
 
 @dataclass(frozen=True)
 class Diffusive(Coupling):
@@ -248,8 +275,8 @@ def as_coupling(K: Any) -> Coupling:
 
     if isinstance(K, Coupling):
         return K
-    if hasattr(K, "named_parameters"):  # a torch module; torch itself is not needed to tell
-        from oscillators.learned import Learned
+    if hasattr(K, "named_parameters") and not isinstance(K, type):  # a torch module; torch itself is not needed to tell
+        from oscillators.learned import Learned  # torch loads only where it is in use already
 
         return Learned(K)
     if hasattr(K, "tocoo"):  # before the next line: one of SciPy's formats is a dict

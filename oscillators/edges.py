@@ -86,6 +86,9 @@ class Edges(Coupling):
         where = np.concatenate([starts, self.source[order]]).astype(np.int32)
         return Compiled(self.kernel, np.array([self.nodes], np.int64), where, weight)
 
+    def transposed(self, nodes):
+        return Edges(self.target, self.source, self.weight, self.nodes).compiled(nodes)
+
     @staticmethod
     @field_kernel
     def kernel(meta, index, weight, g, h):

@@ -29,7 +29,7 @@ BLOCK_STATE = 1 << 12  # most numbers in the states of a block
 BUFFER_BYTES = 1 << 24  # of saved states, or of stage drives, that a chunk may hold
 
 
-def _cores() -> int:
+def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -71,7 +71,7 @@ class Run:
         blocks = self._blocks()
         work = self._adaptive if self.dt is None else self._fixed
         python = self.problem.callbacks is not None
-        workers = 1 if python else min(len(blocks), _cores())
+        workers = 1 if python else min(len(blocks), cores())
         try:
             if workers == 1 and not python:
                 for block in blocks:
@@ -99,7 +99,7 @@ class Run:
         p = self.problem
         alone = self.dt is None or p.past or p.callbacks or len(p.network.weight) > 1
         size = 1 if alone else int(np.clip(BLOCK_STATE // p.x0[0].size, 1, BLOCK))
-        size = min(size, -(-p.members // _cores()))
+        size = min(size, -(-p.members // cores()))
         return [slice(lo, min(lo + size, p.members)) for lo in range(0, p.members, size)]
 
     def _work(self, members: int) -> Work:

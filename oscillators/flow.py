@@ -75,6 +75,11 @@ class StageDrive:
 
     values: Tensor  # (steps * stages, ..., node, m)
 
+    @staticmethod
+    def of(drive: Callable, grid: Grid) -> StageDrive:
+        steps = zip(grid.starts, grid.sizes, strict=True)
+        return StageDrive(torch.stack([drive(t + c * dt) for t, dt in steps for c in grid.tableau.c]))
+
 
 def run(
     flow: Flow, grid: Grid, carry: tuple[Tensor, ...], lo: int, hi: int, field: Callable

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oscillators import adjoint, arguments, checks, continuous
+from oscillators import adjoint, arguments, checks, compiled, continuous
 from oscillators.arrays import Array
 from oscillators.coupling import Coupling, Diffusive, as_coupling
 from oscillators.delayed import Delayed
-from oscillators.flow import Flow, Grid, StageDrive, run
-from oscillators.grid import adaptive_grid, fixed_grid, stretched
-from oscillators.lookback import look_back
+from oscillators.flow import Flow
+from oscillators.learned import Learned
 from oscillators.methods import ADAPTIVE, FIXED, STOCHASTIC
 from oscillators.system import System
-from oscillators.tensors import beside, tensors
+from oscillators.task import Task
+from oscillators.tensors import beside, tensors, with_tensors
 
 GRADIENTS = ("discrete", "adjoint", "backprop")
 OURS = tuple(name for name in (*FIXED, *ADAPTIVE) if name not in STOCHASTIC)
@@ -62,35 +62,60 @@ def integrate(
         ValueError, TypeError: before the run, for arguments that do not fit. FloatingPointError: if a state is not finite, or
         a continuous adjoint would be wrong.
     """
+    task = _task(system, coupling, x0, t, method, dt, rtol, atol, drive, history, gradient)
+    if gradient == "adjoint" or method not in OURS or (gradient == "backprop" and method == "dopri5"):
+        states = continuous.solve(task, gradient == "adjoint", continuous.checked_options(method, options))
+    else:
+        if options:
+            raise ValueError(
+                f"`options` must be None for {method!r} with gradient={gradient!r}, but is {checks.shown(options)}; they are "
+                "torchdiffeq's, for gradient='adjoint' or its own methods."
+            )
+        states = _steps(task, gradient)
+    _check_finite(task, states)
+    states = torch.cat([task.x[None], states])
+    return torch.view_as_complex(states.contiguous()) if system.kind == "complex" else states
+
+
+def _steps(task: Task, gradient: str) -> Tensor:
+    """Saved states by our own steps: compiled where that is possible, else on tensors."""
+    wanted = task.wants_gradient()
+    if gradient == "discrete" and task.times is None:
+        states = compiled.discrete(task) if wanted else compiled.forward(task)
+        if states is not None:
+            return states
+    return adjoint.states(task, keep_graph=gradient == "backprop" or not wanted)
+
+
+def _task(system, coupling, x0, t, method, dt, rtol, atol, drive, history, gradient) -> Task:
+    """Check and convert everything."""
     arguments.check_system(system, "integrate")
     checks.one_of("gradient", gradient, GRADIENTS)
+    checks.one_of("method", method, OURS if gradient == "discrete" else (*OURS, *continuous.THEIRS))
     x = _state(system, x0)
-    times = t if isinstance(t, Tensor) and t.requires_grad else None
     numbers = checks.save_times(t.detach() if isinstance(t, Tensor) else t)
-    system, coupling = beside("system", system, x), beside("coupling", as_coupling(coupling), x)
-    arguments.check_fit(system, coupling, x, np.shape(x0))
-    _check_method(coupling, method, dt, gradient, times, options)
-    if times is not None:
-        times = beside("t", times, x)
-    flow = _flow(system, coupling, x, drive)
-    if gradient == "adjoint" or method not in OURS or (gradient == "backprop" and method == "dopri5"):
-        at = x.new_tensor(numbers) if times is None else times
-        states = continuous.solve(flow, x, at, method, dt, rtol, atol, options or {}, gradient == "adjoint")
-    else:
-        states = _steps(flow, coupling, x, numbers, times, method, dt, rtol, atol, history, gradient)
-    _check_finite(system, states, numbers)
-    states = torch.cat([x[None], states])
-    return torch.view_as_complex(states.contiguous()) if system.kind == "complex" else states
+    times = beside("t", t, x) if isinstance(t, Tensor) and t.requires_grad else None
+    given = system, as_coupling(coupling)
+    system, coupling = beside("system", system, x), beside("coupling", given[1], x)
+    arguments.check_fit(system, coupling, x.detach(), np.shape(x0))
+    dt = _check_step(method, dt, numbers)
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        checks.positive(name, tolerance, "the defaults are rtol=1e-6 and atol=1e-9")
+    flow = _flow(system, coupling, x, _drive(system, coupling, x, drive, numbers[0]))
+    past = None if history is None else _history(system, x, history, numbers[0])
+    task = Task(given, coupling, flow, x, numbers, times, method, dt, float(rtol), float(atol), past)
+    _check_combination(task, gradient)
+    if gradient != "backprop" and torch.is_grad_enabled():
+        _check_hidden(task)
+    return task
 
 
 def _state(system: System, x0: Any) -> Tensor:
     """The initial state in the law's shape."""
-    x = x0 if isinstance(x0, Tensor) else torch.as_tensor(np.asarray(x0))
-    if system.kind == "complex":
-        if not x.is_complex():
-            raise TypeError(f"`x0` must be complex, but has dtype {x.dtype}; write torch.complex(re, im).")
-        return torch.view_as_real(x.resolve_conj())
-    x = checks.real_array("x0", x)
+    x = _law_shaped(system, "x0", x0)
+    if system.kind == "complex" and not (x0.is_complex() if isinstance(x0, Tensor) else np.iscomplexobj(x0)):
+        raise TypeError(f"`x0` must be complex, but has dtype {x0.dtype}; write torch.complex(re, im).")
+    x = x if isinstance(x, Tensor) else torch.as_tensor(x)
     if system.kind == "pair" and (x.ndim < 2 or x.shape[-1] != 2):
         raise ValueError(
             f"`x0` must have shape (..., node, 2) with {' and '.join(system.variables)} on the last axis, but is "
@@ -99,116 +124,126 @@ def _state(system: System, x0: Any) -> Tensor:
     return x
 
 
+def _law_shaped(system: System, name: str, value: Any) -> Any:
+    """Finite numbers; complex ones of an amplitude system as real pairs."""
+    if system.kind == "complex" and isinstance(value, Tensor) and value.is_complex():
+        value = torch.view_as_real(value.resolve_conj())
+    elif system.kind == "complex" and not isinstance(value, Tensor) and np.iscomplexobj(value):
+        value = checks.complex_numbers(name, value)
+        value = np.stack([value.real, value.imag], axis=-1)
+    return checks.real_array(name, value, allow_integer=False)
+
+
 def _flow(system: System, coupling: Coupling, x: Tensor, drive: Any) -> Flow:
     """The network without its delays, which need a grid of steps."""
     inner, degree = coupling, None
     if isinstance(coupling, Diffusive):
         inner = coupling.coupling
         operator = inner.coupling if isinstance(inner, Delayed) else inner
-        degree = Diffusive(operator).degree(torch.ones_like(system.lift(x)))
+        degree = Diffusive(operator).degree(torch.ones_like(system.lift(x.detach())))
     if isinstance(inner, Delayed):
         inner = inner.coupling
-    return Flow(system, inner, degree, _drive(system, coupling, x, drive), None)
+    return Flow(system, inner, degree, drive, None)
 
 
-def _drive(system: System, coupling: Coupling, x: Tensor, drive: Any) -> Any:
+def _drive(system: System, coupling: Coupling, x: Tensor, drive: Any, start: float) -> Any:
     if drive is None:
         return None
-    whole = arguments.field_shape(system, coupling, x)
+    whole = arguments.field_shape(system, coupling, x.detach())
 
     def checked(name: str, value: Any) -> Tensor:
-        value = beside(name, _pairs(system, name, value), x)
+        value = beside(name, _law_shaped(system, name, value), x)
         checks.broadcastable(name, value, whole, "batch, nodes and components of the lifted state")
         return value
 
-    return arguments.constant_or_moving("drive", drive, checked, 0.0)
+    return arguments.constant_or_moving("drive", drive, checked, start)
 
 
-def _pairs(system: System, name: str, value: Any) -> Any:
-    """Complex numbers of an amplitude system as pairs; checked for finite numbers."""
-    if system.kind == "complex" and isinstance(value, Tensor) and value.is_complex():
-        return torch.view_as_real(value.resolve_conj())
-    if system.kind == "complex" and np.iscomplexobj(value):
-        value = checks.complex_numbers(name, value)
-        return np.stack([value.real, value.imag], axis=-1)
-    return checks.real_array(name, value)
-
-
-def _steps(flow, coupling, x, numbers, times, method, dt, rtol, atol, history, gradient) -> Tensor:
-    """Saved states by our own steps: the discrete adjoint, or the graph of all of them."""
-    if method in ADAPTIVE:
-        checks.positive("rtol", rtol, "the default is 1e-6")
-        checks.positive("atol", atol, "the default is 1e-9")
-        grid = adaptive_grid(flow, x.detach(), numbers, method, rtol, atol)
-    else:
-        grid = fixed_grid(numbers, method, checks.step_size(dt, method, numbers))
-    carry: tuple[Tensor, ...] = (x,)
-    delayed = coupling.coupling if isinstance(coupling, Diffusive) else coupling
-    if isinstance(delayed, Delayed) and bool((delayed.tau > 0).any()):
-        past = None if history is None else _history(flow.system, x, history)
-        lookback, knots = look_back(flow.system, delayed, x, grid, past)
-        flow, carry = replace(flow, lookback=lookback), (x, *knots)
-    if callable(flow.drive):
-        flow = replace(flow, drive=_at_stages(flow.drive, grid))
-    if times is not None:
-        starts, sizes = stretched(grid, times)
-        flow = replace(flow, starts=starts, sizes=sizes)
-    if gradient == "discrete" and torch.is_grad_enabled() and (tensors(flow) or any(c.requires_grad for c in carry)):
-        return adjoint.discrete(flow, grid, carry)
-    return torch.stack(run(flow, grid, carry, 0, grid.steps, flow.coupling.field)[1])
-
-
-def _history(system: System, x: Tensor, history: Any) -> Any:
+def _history(system: System, x: Tensor, history: Any, start: float) -> Any:
     """The history in the law's shape: a constant, or a function of time."""
 
     def checked(name: str, value: Any) -> Tensor:
-        past = beside(name, _pairs(system, name, value), x)
+        past = beside(name, _law_shaped(system, name, value), x)
         checks.broadcastable(name, past, tuple(x.shape), "the shape of `x0`")
         system.check_state(checks.plain(past.expand(x.shape)), name)
         return past
 
-    return arguments.constant_or_moving("history", history, checked, 0.0)
+    return arguments.constant_or_moving("history", history, checked, start)
 
 
-def _at_stages(drive: Callable, grid: Grid) -> Any:
-    """A moving drive at every stage if it carries a gradient; else the function itself."""
-    if not drive(grid.starts[0]).requires_grad:
-        return drive
-    return StageDrive(
-        torch.stack([drive(t + c * dt) for t, dt in zip(grid.starts, grid.sizes, strict=True) for c in grid.tableau.c])
-    )
-
-
-def _check_method(coupling, method, dt, gradient, times, options) -> None:
-    allowed = OURS if gradient == "discrete" else (*OURS, *continuous.THEIRS)
-    checks.one_of("method", method, tuple(dict.fromkeys(allowed)))
-    inner = coupling.coupling if isinstance(coupling, Diffusive) else coupling
-    delayed = isinstance(inner, Delayed) and bool((inner.tau > 0).any())
-    stepping = method in FIXED
-    if stepping and dt is None:
+def _check_step(method: str, dt: Any, t: np.ndarray) -> float | None:
+    """The step of a method of fixed steps, None for an adaptive one."""
+    if method in FIXED or method in continuous.FIXED_STEPS:
+        return checks.step_size(dt, method, t)
+    if dt is not None:
         raise ValueError(
-            f"`dt` must be given for the fixed-step method {method!r}, but is None; add for example dt=0.01."
+            f"`dt` must be None for the adaptive method {method!r}, but is {checks.shown(dt)}; set rtol and atol instead."
         )
-    if delayed and not (stepping and gradient != "adjoint"):
+    return None
+
+
+def _check_combination(task: Task, gradient: str) -> None:
+    method, moving = task.method, callable(task.flow.drive)
+    inner = task.coupling.coupling if isinstance(task.coupling, Diffusive) else task.coupling
+    if isinstance(inner, Delayed) and inner.tau.requires_grad and not bool((inner.tau > 0).all()):
+        raise ValueError(
+            "`tau` must be positive everywhere to have a gradient, but is 0 somewhere: a delay below one step has none; pass "
+            "the positive delays only, or tau.detach()."
+        )
+    if task.delayed and (task.dt is None or method not in FIXED or gradient == "adjoint"):
         raise ValueError(
             f"`method` must have fixed steps and `gradient` be 'discrete' or 'backprop' when `tau` > 0, but they are "
             f"{method!r} and {gradient!r}; use 'rk4' (order 4) with dt and gradient='discrete'."
         )
-    if delayed and times is not None:
-        raise ValueError("`t` must not require a gradient when `tau` > 0, but does; pass t.detach().")
-    if method in ADAPTIVE and times is not None and gradient == "discrete":
+    if method == "semi_implicit_euler" and task.flow.system.kind != "pair":
         raise ValueError(
-            f"`t` must not require a gradient with the adaptive method {method!r}, but does; use 'rk4' with dt, whose steps "
-            "stretch with t."
+            f"`method` must not be {method!r} for {type(task.flow.system).__name__}, but is: it needs a second-order system; "
+            "use 'euler', 'heun' or 'rk4'."
+        )
+    if method in ("semi_implicit_euler", "tsit5") and gradient == "adjoint":
+        raise ValueError(
+            f"`method` must be one that torchdiffeq can run for gradient='adjoint', but is {method!r}; use 'rk4' with dt, or "
+            "'dopri5'."
+        )
+    theirs = gradient != "discrete" and method not in (*FIXED, "tsit5")
+    if task.times is not None and (
+        gradient == "adjoint" or task.delayed or moving or method == "tsit5" or (method in ADAPTIVE and not theirs)
+    ):
+        raise ValueError(
+            f"`t` must not require a gradient with delays, a drive that moves, adaptive steps or gradient='adjoint', but does "
+            f"(method {method!r}, gradient {gradient!r}); use 'rk4' with dt and a constant drive, or pass t.detach()."
+        )
+    lost = moving and gradient == "adjoint" and any(task.flow.drive(time).requires_grad for time in task.t)
+    if lost or (moving and gradient == "backprop" and theirs and task.dt is None):
+        raise ValueError(
+            f"`drive` must not be a function of t here, but is: with method {method!r} and gradient={gradient!r} torchdiffeq "
+            "loses its part of the gradient; use gradient='discrete'."
         )
 
 
-def _check_finite(system: System, states: Tensor, t: np.ndarray) -> None:
-    """Raise if a saved state is not finite, with the time, node and repair."""
-    if bool(torch.isfinite(states).all()):
+@torch.enable_grad()
+def _check_hidden(task: Task) -> None:
+    """Raise if the velocity depends on tensors with a gradient that are no fields: their gradient would be lost."""
+    flow = with_tensors(
+        replace(task.flow, drive=None), iter([p.detach() for p in tensors(replace(task.flow, drive=None))])
+    )
+    parts = (flow.system, flow.coupling)
+    if all(type(part).__module__.startswith("oscillators.") and not isinstance(part, Learned) for part in parts):
         return
-    bad = (~torch.isfinite(states.detach())).nonzero()[0].tolist()
+    if flow.velocity(float(task.t[0]), task.x.detach(), 0, None, flow.coupling.field).requires_grad:
+        raise TypeError(
+            "`system` and `coupling` must hold their tensors as fields of their dataclass (a module: as parameters), but one "
+            "that requires a gradient is hidden in a closure or attribute; make it a field, or use gradient='backprop'."
+        )
+
+
+def _check_finite(task: Task, states: Tensor) -> None:
+    """Raise if a saved state is not finite, with the time, place and repair."""
+    finite = torch.isfinite(states.detach())
+    if bool(finite.all()):
+        return
+    save, *entry = (~finite).nonzero()[0].tolist()
     raise FloatingPointError(
-        f"`{system.variables[0]}` must stay finite, but is not at t = {t[bad[0] + 1]:.6g} (entry {bad[1:]}); try a smaller "
-        "step, and check that the coupling returns finite values."
+        f"`{task.flow.system.variables[0]}` must stay finite, but is not at t = {task.t[save + 1]:.6g} (entry {entry}); try "
+        "smaller steps, and check that the law, the drive and the coupling return finite values."
     )

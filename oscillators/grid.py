@@ -43,13 +43,12 @@ def adaptive_grid(flow: Flow, x: Tensor, t: np.ndarray, method: str, rtol: float
     tableau, end = ADAPTIVE[method], float(t[-1])
     starts: list[float] = []
     sizes: list[float] = []
-    saves: dict[int, list[np.ndarray | None]] = {}
-    at, save, last = float(t[0]), 1, 1e-4
+    at, last = float(t[0]), 1e-4
     first = flow.velocity(at, x, 0, None, flow.coupling.field)
     step = _first_step(flow, at, x, first, rtol, atol)
     while at < end:
         dt = min(step, end - at)
-        if not dt >= 16.0 * np.spacing(max(abs(at), abs(end))) and dt < end - at:
+        if not (dt >= 16.0 * np.spacing(max(abs(at), abs(end))) or dt == end - at):
             raise FloatingPointError(
                 f"`x0` must lead to a run with steps that can be represented, but the step at t = {at:.6g} is {dt:.2g}; loosen "
                 "`rtol` and `atol`, or bound the law."
@@ -58,25 +57,27 @@ def adaptive_grid(flow: Flow, x: Tensor, t: np.ndarray, method: str, rtol: float
         new = moved(x, dt, tableau.b, stages)
         error = _norm(flow, moved(torch.zeros_like(x), dt, tableau.e, stages), x, new, rtol, atol)
         if not error <= 1.0:
-            shrink = max(SHRINK, SAFETY * error ** (BETA - 0.2)) if error < math.inf else SHRINK
+            shrink = max(SHRINK, SAFETY * error ** (BETA - 0.2)) if math.isfinite(error) else SHRINK
             step = dt * min(shrink, 1.0)
             continue
         after = end if dt == end - at else at + dt
-        while save < len(t) and t[save] <= after:
-            weights = None if t[save] == after else _inside(tableau, (t[save] - at) / dt)
-            saves.setdefault(len(starts), []).append(weights)
-            save += 1
         starts.append(at)
         sizes.append(dt)
         grow = GROW if error == 0.0 else SAFETY * error ** (0.75 * BETA - 0.2) * max(last, 1e-4) ** BETA
         step, last = max(dt, step if after == end else dt) * min(GROW, max(SHRINK, grow)), error
         x, at = flow.system.project(new), after
-    return Grid(tableau, starts, sizes, saves)
+    return Grid(tableau, starts, sizes, saves_of(tableau, t, np.array([*starts, end])))
 
 
-def _inside(tableau: Tableau, p: float) -> np.ndarray:
-    """Weights of the stages at the fraction p of a step."""
-    return tableau.d @ p ** np.arange(1, tableau.d.shape[1] + 1)
+def saves_of(tableau: Tableau, t: np.ndarray, knots: np.ndarray) -> dict[int, list[np.ndarray | None]]:
+    """Where the times t[1:] lie among steps from knot to knot: step -> weights of its stages, None at its end."""
+    saves: dict[int, list[np.ndarray | None]] = {}
+    for time in t[1:]:
+        k = int(np.searchsorted(knots, time)) - 1
+        p = (time - knots[k]) / (knots[k + 1] - knots[k])
+        inside = None if time == knots[k + 1] else tableau.d @ p ** np.arange(1, tableau.d.shape[1] + 1)
+        saves.setdefault(k, []).append(inside)
+    return saves
 
 
 def _velocities(flow: Flow, tableau: Tableau, t: float, dt: float, x: Tensor) -> list[Tensor]:

@@ -8,6 +8,14 @@ The time loops take kernels as typed function arguments; therefore they are comp
     law(t, x, g, h, p, table, out)        out = dx/dt;  p: one row per parameter, table: integers of the system
     project(x)                            x  <- the nearest state on the manifold
     field(meta, index, weight, g, h)      h   = K[g], row by row: rows may be components or members of an ensemble
+
+and their vector-Jacobian products, which take the cotangent of a result (its `bar`) to those of the arguments. All of them
+add to what is there, but for the cotangent of the field, which is set, and that of a projected state, which is replaced:
+
+    lift_vjp(x, g, gbar, xbar)
+    tangent_vjp(x, dx, dgbar, xbar, dxbar)
+    law_vjp(t, x, g, h, p, table, bar, xbar, gbar, hbar, pbar)
+    project_vjp(x, xbar)                  x: before the projection
 """
 
 from __future__ import annotations
@@ -32,6 +40,10 @@ TANGENT = types.void(F2, F2, F2)
 LAW = types.void(types.float64, F2, F2, F2, F2, I2, F2)
 PROJECT = types.void(F2)
 FIELD = types.void(L1, I1, F1, F2, F2)
+LIFT_VJP = types.void(F2, F2, F2, F2)
+TANGENT_VJP = types.void(F2, F2, F2, F2, F2)
+LAW_VJP = types.void(types.float64, F2, F2, F2, F2, I2, F2, F2, F2, F2, F2)
+PROJECT_VJP = types.void(F2, F2)
 
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
@@ -84,7 +96,7 @@ def compiled(kernel: Any, signature: Any) -> Address:
 
 
 # One name per signature, so that a reader sees what a kernel is for.
-lift_kernel = tangent_kernel = law_kernel = project_kernel = field_kernel = function_kernel = _kernel
+lift_kernel = tangent_kernel = law_kernel = project_kernel = field_kernel = function_kernel = vjp_kernel = _kernel
 
 # pi/2 in three parts: the first two end in zero bits, so that q * part is exact for |q| < 2**20 (and far beyond with
 # fused multiply-add). The polynomials are minimax fits on [-pi/4, pi/4] (see tests/oscillators/test_kernels.py).
@@ -188,6 +200,19 @@ def copy_tangent(x, dx, dg):
 
 
 @njit(**_OPTIONS)
+def copy_lift_vjp(x, g, gbar, xbar):
+    for a in range(gbar.shape[0]):
+        ga, xa = gbar[a], xbar[a]
+        for i in range(len(ga)):
+            xa[i] += ga[i]
+
+
+@njit(**_OPTIONS)
+def copy_tangent_vjp(x, dx, dgbar, xbar, dxbar):
+    copy_lift_vjp(x, dx, dgbar, dxbar)
+
+
+@njit(**_OPTIONS)
 def first_lift(x, g):
     xa, ga = x[0], g[0]
     for i in range(len(xa)):
@@ -209,6 +234,13 @@ def unit_vector_lift(x, g):
 
 
 @njit(**_OPTIONS)
+def unit_vector_lift_vjp(x, g, gbar, xbar):
+    c, s, cbar, sbar, bar = g[0], g[1], gbar[0], gbar[1], xbar[0]
+    for i in range(len(bar)):
+        bar[i] += c[i] * sbar[i] - s[i] * cbar[i]
+
+
+@njit(**_OPTIONS)
 def unit_vector_tangent(x, dx, dg):
     theta, dtheta, dc, ds = x[0], dx[0], dg[0], dg[1]
     for i in range(len(theta)):
@@ -218,8 +250,22 @@ def unit_vector_tangent(x, dx, dg):
 
 
 @njit(**_OPTIONS)
+def unit_vector_tangent_vjp(x, dx, dgbar, xbar, dxbar):
+    theta, dtheta, dcbar, dsbar, bar, dbar = x[0], dx[0], dgbar[0], dgbar[1], xbar[0], dxbar[0]
+    for i in range(len(theta)):
+        s, c = sincos(theta[i])
+        dbar[i] += c * dsbar[i] - s * dcbar[i]
+        bar[i] -= dtheta[i] * (c * dcbar[i] + s * dsbar[i])
+
+
+@njit(**_OPTIONS)
 def keep(x):
     """The projection of a system whose state space is flat: nothing to do."""
+
+
+@njit(**_OPTIONS)
+def keep_vjp(x, xbar):
+    """Likewise."""
 
 
 @njit(**(_OPTIONS | {"fastmath": {"contract", "reassoc", "nsz"}}))

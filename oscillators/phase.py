@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from oscillators import checks
-from oscillators.arrays import Array, cross, namespace, unit_vector
+from oscillators.arrays import Array, carries_gradient, cross, namespace, unit_vector
 from oscillators.kernels import (
     law_kernel,
     lift_kernel,
     sincos,
     tangent_kernel,
     unit_vector_lift,
+    unit_vector_lift_vjp,
     unit_vector_tangent,
+    unit_vector_tangent_vjp,
+    vjp_kernel,
 )
 from oscillators.system import Kind, System
 
@@ -27,6 +30,8 @@ class PhaseSystem(System):
     units: ClassVar[tuple[str, ...]] = ("rad",)
     lift_kernel = staticmethod(unit_vector_lift)
     tangent_kernel = staticmethod(unit_vector_tangent)
+    lift_vjp = staticmethod(unit_vector_lift_vjp)
+    tangent_vjp = staticmethod(unit_vector_tangent_vjp)
 
     def lift(self, theta: Array) -> Array:
         return unit_vector(theta)
@@ -59,7 +64,7 @@ class Kuramoto(PhaseSystem):
 
     def params(self):
         xp = namespace(self.alpha)
-        lag = bool(xp.any(self.alpha != 0))  # without one, two rows less are read from memory
+        lag = carries_gradient(self.alpha) or bool(xp.any(self.alpha != 0))  # else two rows less are read from memory
         return (self.omega, xp.cos(self.alpha), xp.sin(self.alpha)) if lag else (self.omega,)
 
     @staticmethod
@@ -75,6 +80,30 @@ class Kuramoto(PhaseSystem):
             ux = c[i] * ca[i] - s[i] * sa[i]
             uy = s[i] * ca[i] + c[i] * sa[i]
             d[i] = omega[i] + ux * hy[i] - uy * hx[i]
+
+    @staticmethod
+    @vjp_kernel
+    def law_vjp(t, x, g, h, p, table, bar, xbar, gbar, hbar, pbar):
+        c, s, hx, hy, v, cbar, sbar, hxbar, hybar = g[0], g[1], h[0], h[1], bar[0], gbar[0], gbar[1], hbar[0], hbar[1]
+        omegabar = pbar[0]
+        if p.shape[0] == 1:
+            for i in range(len(v)):
+                omegabar[i] += v[i]
+                cbar[i] += v[i] * hy[i]
+                sbar[i] -= v[i] * hx[i]
+                hxbar[i] = -v[i] * s[i]
+                hybar[i] = v[i] * c[i]
+            return
+        ca, sa, cabar, sabar = p[1], p[2], pbar[1], pbar[2]
+        for i in range(len(v)):
+            uxbar, uybar = v[i] * hy[i], -v[i] * hx[i]
+            omegabar[i] += v[i]
+            cbar[i] += uxbar * ca[i] + uybar * sa[i]
+            sbar[i] += uybar * ca[i] - uxbar * sa[i]
+            cabar[i] += uxbar * c[i] + uybar * s[i]
+            sabar[i] += uybar * c[i] - uxbar * s[i]
+            hxbar[i] = -v[i] * (s[i] * ca[i] + c[i] * sa[i])
+            hybar[i] = v[i] * (c[i] * ca[i] - s[i] * sa[i])
 
 
 @dataclass(frozen=True)
@@ -96,6 +125,8 @@ class InertialKuramoto(System):
     units: ClassVar[tuple[str, ...]] = ("rad", "rad / time")
     lift_kernel = staticmethod(unit_vector_lift)
     tangent_kernel = staticmethod(unit_vector_tangent)
+    lift_vjp = staticmethod(unit_vector_lift_vjp)
+    tangent_vjp = staticmethod(unit_vector_tangent_vjp)
 
     omega: Array
     mass: Array = 1.0
@@ -132,6 +163,22 @@ class InertialKuramoto(System):
             dtheta[i] = v[i]
             dv[i] = (omega[i] - damping[i] * v[i] + (c[i] * hy[i] - s[i] * hx[i])) / mass[i]
 
+    @staticmethod
+    @vjp_kernel
+    def law_vjp(t, x, g, h, p, table, bar, xbar, gbar, hbar, pbar):
+        omega, mass, damping, v, c, s, hx, hy = p[0], p[1], p[2], x[1], g[0], g[1], h[0], h[1]
+        for i in range(len(v)):
+            torque = bar[1, i] / mass[i]  # its cotangent
+            dv = (omega[i] - damping[i] * v[i] + (c[i] * hy[i] - s[i] * hx[i])) / mass[i]
+            xbar[1, i] += bar[0, i] - damping[i] * torque
+            pbar[0, i] += torque
+            pbar[1, i] -= dv * torque
+            pbar[2, i] -= v[i] * torque
+            gbar[0, i] += torque * hy[i]
+            gbar[1, i] -= torque * hx[i]
+            hbar[0, i] = -torque * s[i]
+            hbar[1, i] = torque * c[i]
+
 
 @dataclass(frozen=True)
 class Winfree(PhaseSystem):
@@ -162,12 +209,29 @@ class Winfree(PhaseSystem):
             pulse[i] = 1.0 + c
 
     @staticmethod
+    @vjp_kernel
+    def lift_vjp(x, g, gbar, xbar):
+        theta, pulsebar, bar = x[0], gbar[0], xbar[0]
+        for i in range(len(theta)):
+            s, _ = sincos(theta[i])
+            bar[i] -= s * pulsebar[i]
+
+    @staticmethod
     @tangent_kernel
     def tangent_kernel(x, dx, dg):
         theta, dtheta, dpulse = x[0], dx[0], dg[0]
         for i in range(len(theta)):
             s, _ = sincos(theta[i])
             dpulse[i] = -dtheta[i] * s
+
+    @staticmethod
+    @vjp_kernel
+    def tangent_vjp(x, dx, dgbar, xbar, dxbar):
+        theta, dtheta, dpulsebar, bar, dbar = x[0], dx[0], dgbar[0], xbar[0], dxbar[0]
+        for i in range(len(theta)):
+            s, c = sincos(theta[i])
+            dbar[i] -= s * dpulsebar[i]
+            bar[i] -= dtheta[i] * c * dpulsebar[i]
 
     def law(self, t, theta, h):
         return self.omega - namespace(theta).sin(theta) * h[..., 0]
@@ -179,3 +243,13 @@ class Winfree(PhaseSystem):
         for i in range(len(d)):
             s, _ = sincos(theta[i])
             d[i] = omega[i] - s * field[i]
+
+    @staticmethod
+    @vjp_kernel
+    def law_vjp(t, x, g, h, p, table, bar, xbar, gbar, hbar, pbar):
+        theta, field, v = x[0], h[0], bar[0]
+        for i in range(len(v)):
+            s, c = sincos(theta[i])
+            pbar[0, i] += v[i]
+            xbar[0, i] -= v[i] * c * field[i]
+            hbar[0, i] = -v[i] * s

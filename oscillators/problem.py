@@ -94,7 +94,16 @@ def prepare(system: System, coupling: Coupling, x0: np.ndarray, drive: Any, hist
     sigma = np.empty((0, d, n)) if noise is None else _sigma(system, noise, lead, nodes, d)
     empty = Compiled(None, np.empty(0, np.int64), np.empty(0, np.int32), np.empty((1, 0)))
     weights = spelled or empty
-    arrays = (packed, system.table(), weights.meta, weights.where, weights.weight, degree, constant, sigma)
+    arrays = (
+        packed,
+        np.asarray(system.table(), np.int32),
+        weights.meta,
+        weights.where,
+        weights.weight,
+        degree,
+        constant,
+        sigma,
+    )
     network = Network(*(np.require(a, requirements=["C", "W"]) for a in arrays))
     kernels, callbacks = _kernels(system, inner, spelled, nodes, lead, past)
     return Problem(

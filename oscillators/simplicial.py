@@ -9,7 +9,7 @@ import numpy as np
 
 from oscillators import checks
 from oscillators.arrays import Array, cross, namespace, per_component, unit_vector
-from oscillators.kernels import law_kernel
+from oscillators.kernels import law_kernel, vjp_kernel
 from oscillators.phase import PhaseSystem
 
 
@@ -88,6 +88,52 @@ class SimplicialKuramoto(PhaseSystem):
                     d[i] += triadic[i] * (c[i] * fy - s[i] * fx)
                     j, k = k, j
 
+    @staticmethod
+    @vjp_kernel
+    def law_vjp(t, x, g, h, p, table, bar, xbar, gbar, hbar, pbar):
+        triadic, c, s, hx, hy, v, cbar, sbar = p[1], g[0], g[1], h[0], h[1], bar[0], gbar[0], gbar[1]
+        n = len(v)
+        zx = zy = wx = wy = mxbar = mybar = 0.0
+        if table.shape[1] == 0:
+            for i in range(n):
+                zx += c[i]
+                zy += s[i]
+                wx += c[i] * c[i] - s[i] * s[i]
+                wy += 2.0 * c[i] * s[i]
+        mx, my = (wx * zx + wy * zy) / (n * n), (wy * zx - wx * zy) / (n * n)
+        for i in range(n):
+            fxbar, fybar = -v[i] * s[i], v[i] * c[i]
+            cbar[i] += v[i] * (hy[i] + triadic[i] * my)
+            sbar[i] -= v[i] * (hx[i] + triadic[i] * mx)
+            hbar[0, i], hbar[1, i] = fxbar, fybar
+            pbar[0, i] += v[i]
+            pbar[1, i] += fxbar * mx + fybar * my
+            mxbar += triadic[i] * fxbar / (n * n)
+            mybar += triadic[i] * fybar / (n * n)
+        if table.shape[1] == 0:
+            zxbar, zybar = mxbar * wx + mybar * wy, mxbar * wy - mybar * wx
+            wxbar, wybar = mxbar * zx - mybar * zy, mxbar * zy + mybar * zx
+            for i in range(n):
+                cbar[i] += zxbar + 2.0 * (c[i] * wxbar + s[i] * wybar)
+                sbar[i] += zybar + 2.0 * (c[i] * wybar - s[i] * wxbar)
+        for row in range(table.shape[0]):
+            for corner in range(3):
+                i, j, k = table[row, corner], table[row, (corner + 1) % 3], table[row, (corner + 2) % 3]
+                for _ in range(2):
+                    ax, ay = c[j] * c[j] - s[j] * s[j], 2.0 * c[j] * s[j]
+                    fx, fy = ax * c[k] + ay * s[k], ay * c[k] - ax * s[k]
+                    pull = v[i] * triadic[i]
+                    pbar[1, i] += v[i] * (c[i] * fy - s[i] * fx)
+                    cbar[i] += pull * fy
+                    sbar[i] -= pull * fx
+                    fxbar, fybar = -pull * s[i], pull * c[i]
+                    cbar[k] += fxbar * ax + fybar * ay
+                    sbar[k] += fxbar * ay - fybar * ax
+                    axbar, aybar = fxbar * c[k] - fybar * s[k], fxbar * s[k] + fybar * c[k]
+                    cbar[j] += 2.0 * (c[j] * axbar + s[j] * aybar)
+                    sbar[j] += 2.0 * (c[j] * aybar - s[j] * axbar)
+                    j, k = k, j
+
 
 def _times_conjugate(a, b):
     """a b* of complex numbers stored as pairs."""
@@ -99,9 +145,11 @@ def _times_conjugate(a, b):
 def _scatter(values, index, like):
     """Sum values (..., M) into the nodes given by index (M,)."""
     xp = namespace(like)
-    spread = np.zeros((len(index), like.shape[-1]))
-    spread[np.arange(len(index)), index] = 1.0
-    return values @ xp.asarray(spread, dtype=like.dtype)
+    if xp is not namespace():
+        return xp.zeros_like(like).index_add(-1, xp.asarray(index, device=like.device), values)
+    total = np.zeros((like.shape[-1], *values.shape[:-1]))
+    np.add.at(total, index, np.moveaxis(values, -1, 0))
+    return np.moveaxis(total, 0, -1)
 
 
 def _triangles(corners):

@@ -10,7 +10,7 @@ import numpy as np
 
 from oscillators import checks
 from oscillators.arrays import Array, namespace
-from oscillators.kernels import law_kernel, project_kernel
+from oscillators.kernels import law_kernel, project_kernel, vjp_kernel
 from oscillators.system import Kind, System
 
 
@@ -110,6 +110,26 @@ class SphereKuramoto(System):
                         da[i] += r[i] * xb[i]
 
     @staticmethod
+    @vjp_kernel
+    def law_vjp(t, x, g, h, p, table, bar, xbar, gbar, hbar, pbar):
+        n, nodes = x.shape
+        for i in range(nodes):
+            along = alongbar = 0.0
+            for a in range(n):
+                along += x[a, i] * h[a, i]
+                alongbar -= x[a, i] * bar[a, i]
+            for a in range(n):
+                xbar[a, i] += alongbar * h[a, i] - along * bar[a, i]
+                hbar[a, i] = bar[a, i] + alongbar * x[a, i]
+        if p.shape[0] > 0:
+            for a in range(n):
+                for b in range(n):
+                    r, rbar = p[a * n + b], pbar[a * n + b]
+                    for i in range(nodes):
+                        xbar[b, i] += r[i] * bar[a, i]
+                        rbar[i] += bar[a, i] * x[b, i]
+
+    @staticmethod
     @project_kernel
     def project_kernel(x):
         n, nodes = x.shape
@@ -120,3 +140,16 @@ class SphereKuramoto(System):
             scale = 1.0 / math.sqrt(q)
             for a in range(n):
                 x[a, i] *= scale
+
+    @staticmethod
+    @vjp_kernel
+    def project_vjp(x, xbar):
+        n, nodes = x.shape
+        for i in range(nodes):
+            q = along = 0.0
+            for a in range(n):
+                q += x[a, i] * x[a, i]
+                along += x[a, i] * xbar[a, i]
+            scale = 1.0 / math.sqrt(q)
+            for a in range(n):
+                xbar[a, i] = scale * (xbar[a, i] - along / q * x[a, i])

@@ -126,6 +126,15 @@ class Stencil(Coupling):
         weight = np.ascontiguousarray(np.asarray(self.kernel, np.float64).reshape(1, -1))
         return Compiled(self.direct, meta, np.empty(0, np.int32), weight)
 
+    def transposed(self, nodes):
+        if np.prod(self.window) > COMPILED_TAPS:
+            return None
+        kernel = np.asarray(self.kernel, np.float64)
+        axes = tuple(range(kernel.ndim - len(self.window), kernel.ndim))
+        even = [(1 - k % 2, 0) for k in self.window]  # mirrored, the centre of an even window is one tap further
+        kernel = np.pad(np.flip(kernel, axes), [(0, 0)] * axes[0] + even)
+        return Stencil(kernel.swapaxes(0, 1) if axes[0] else kernel, self.boundary).compiled(nodes)
+
     @staticmethod
     @field_kernel
     def direct(meta, index, weight, g, h):

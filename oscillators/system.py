@@ -20,7 +20,7 @@ import numpy as np
 
 from oscillators import checks
 from oscillators.arrays import Array, namespace
-from oscillators.kernels import copy_lift, copy_tangent, keep
+from oscillators.kernels import copy_lift, copy_lift_vjp, copy_tangent, copy_tangent_vjp, keep, keep_vjp
 
 Kind = Literal["scalar", "vector", "pair", "complex"]
 
@@ -35,6 +35,7 @@ class System:
 
     and, where the defaults do not fit, `kind`, `variables`, `lift` (identity), `project` (nothing to do). A compiled
     `kernel` below the law (see `oscillators.kernels`) brings a run to full speed; without it the law itself is called.
+    A `law_vjp` below that does the same for its gradient.
     """
 
     kind: ClassVar[Kind] = "scalar"
@@ -45,6 +46,10 @@ class System:
     lift_kernel: ClassVar[Any] = staticmethod(copy_lift)
     tangent_kernel: ClassVar[Any] = staticmethod(copy_tangent)
     project_kernel: ClassVar[Any] = staticmethod(keep)
+    law_vjp: ClassVar[Any] = None
+    lift_vjp: ClassVar[Any] = staticmethod(copy_lift_vjp)
+    tangent_vjp: ClassVar[Any] = staticmethod(copy_tangent_vjp)
+    project_vjp: ClassVar[Any] = staticmethod(keep_vjp)
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from oscillators.checks import plain
+
 
 def beside(name: str, value: Any, x: Tensor) -> Any:
     """A system, coupling or array whose arrays, at any depth, are tensors with the precision and device of x."""
@@ -29,6 +31,16 @@ def beside(name: str, value: Any, x: Tensor) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return with_fields(value, {f.name: beside(f.name, getattr(value, f.name), x) for f in fields(value)})
     return value
+
+
+def numbers(value: Any) -> Any:
+    """The same with NumPy arrays in place of tensors, without their gradients."""
+    if isinstance(value, Tensor):
+        return plain(value) if value.is_floating_point() else value.cpu().numpy()
+    if isinstance(value, tuple):
+        return tuple(map(numbers, value))
+    own = {key: numbers(part) for key, part in _parts(value)}
+    return value if isinstance(value, dict) or not own else with_fields(value, own)
 
 
 def tensors(value: Any) -> list[Tensor]:

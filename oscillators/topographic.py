@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from oscillators.arrays import Array, namespace
-from oscillators.kernels import first_lift, first_tangent, law_kernel, tanh
+from oscillators.kernels import first_lift, first_tangent, law_kernel, tanh, vjp_kernel
 from oscillators.system import Kind, System
 
 
@@ -51,3 +51,15 @@ class TopographicOscillators(System):
         for i in range(len(v)):
             dx[i] = v[i]
             dv[i] = tanh(field[i]) - gamma[i] * position[i] - epsilon[i] * v[i]
+
+    @staticmethod
+    @vjp_kernel
+    def law_vjp(t, x, g, h, p, table, bar, xbar, gbar, hbar, pbar):
+        gamma, epsilon, position, v, field, a, b = p[0], p[1], x[0], x[1], h[0], bar[0], bar[1]
+        for i in range(len(v)):
+            squashed = tanh(field[i])
+            xbar[0, i] -= gamma[i] * b[i]
+            xbar[1, i] += a[i] - epsilon[i] * b[i]
+            pbar[0, i] -= position[i] * b[i]
+            pbar[1, i] -= v[i] * b[i]
+            hbar[0, i] = b[i] * (1.0 - squashed * squashed)

@@ -13,6 +13,7 @@ from analysis.theory.locking import (
     sakaguchi_frequency,
     two_phase_difference,
 )
+from analysis.theory.network import locked_order
 from analysis.theory.ring import twisted_eigenvalues, twisted_frequency, twisted_state
 from analysis.theory.simplicial import simplicial_branches, simplicial_fold
 from analysis.theory.sphere import sphere_onset, sphere_order
@@ -34,6 +35,7 @@ __all__ = [
     "gaussian",
     "limit_cycle_frequency",
     "limit_cycle_radius",
+    "locked_order",
     "locked_phase_difference",
     "locking_range",
     "lorentzian",

@@ -48,6 +48,7 @@ MEMBERS = [
     ),
     Member("circular_variance", analysis.circular_variance, rotates=True, symmetric=True),
     Member("splay", analysis.splay, rotates=True, symmetric=True),
+    Member("cluster_synchrony", lambda s, **k: analysis.cluster_synchrony(s, GROUPS, **k), rotates=True),
     Member("phase_energy", lambda s, **k: analysis.phase_energy(s, K, **k), rotates=True),
     Member("lyapunov_function", lambda s, **k: analysis.lyapunov_function(s, K, DRIVE, **k), vectors=True),
     Member("sphere_energy", lambda s, **k: analysis.sphere_energy(s, K, DRIVE, **k), vectors=True),
@@ -57,6 +58,8 @@ MEMBERS = [
     Member("chimera_index", lambda s, **k: analysis.chimera_index(s, GROUPS, **k), rotates=True),
     Member("graph_autocorrelation", lambda s, **k: analysis.graph_autocorrelation(s, K, **k), vectors=True),
 ]
+
+OF_OTHER_KIND = ["fan_in_map", "phase_clusters", "symmetric_best_dice"]  # labels, scores of labels, maps: tested alone
 
 
 def random_state(member: Member, seed: int = 0) -> np.ndarray:

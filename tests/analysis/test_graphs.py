@@ -12,7 +12,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import graph_autocorrelation, phase_energy
+from analysis import fan_in_map, graph_autocorrelation, phase_energy
 
 GOLDEN = np.load(Path(__file__).parents[1] / "data" / "kuranet" / "graph_autocorrelation.npz")
 ROUND_OFF = 1e-12
@@ -101,3 +101,31 @@ def test_a_coupling_with_lattice_axes_sees_the_lattice():
         np.testing.assert_allclose(np.asarray(phase_energy(state, Shift(), dim=lattice)), expected, rtol=ROUND_OFF)
     with pytest.raises(ValueError, match="`dim` must name 2 dimensions for this Shift"):
         phase_energy(theta, Shift())
+
+
+@pytest.mark.parametrize("case", range(4))
+def test_a_map_of_single_samples_holds_the_published_fan_in(case):
+    K, fan_in = GOLDEN[f"in/K{case}"], GOLDEN[f"out/fan_in_{case}"]
+    N = len(K)
+    found = fan_in_map(torch.tensor(K), np.arange(N), np.zeros(N), bins=N, fewest=1)
+    np.testing.assert_allclose(np.nansum(found.values, axis=1), fan_in, rtol=ROUND_OFF)
+    assert np.isfinite(found.values).sum() == N
+
+
+def test_a_map_averages_over_networks_and_leaves_out_rare_sources():
+    omega, tau = np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([[0.0, 4.0], [0.0, 0.0]])
+    K = np.array([[[1.0, 8.0], [3.0, 0.0]], [[5.0, 6.0], [1.0, 6.0]]])  # sources pull by 2, 4 and by 3, 6
+    found = fan_in_map(K, omega, tau, bins=2, fewest=1)
+    np.testing.assert_allclose(found.omega, [0.25, 0.75])
+    np.testing.assert_allclose(found.tau, [1, 3])
+    np.testing.assert_allclose(found.values, [[2.5, np.nan], [6, 4]])
+    np.testing.assert_allclose(fan_in_map(K, omega, tau, bins=2, fewest=2).values, [[2.5, np.nan], [np.nan, np.nan]])
+
+
+def test_a_map_needs_samples_and_a_feature_for_each_source():
+    with pytest.raises(ValueError, match="`fewest` must be at most 2 for these samples, but is 5"):
+        fan_in_map(np.ones((2, 2)), [0.0, 0.0], [1.0, 1.0])
+    with pytest.raises(ValueError, match=r"`tau` must have shape \(\.\.\., N\)"):
+        fan_in_map(np.ones((2, 2)), [0.0, 1.0], [1.0])
+    with pytest.raises(ValueError, match=r"`omega` must have shape \(\.\.\., N\)"):
+        fan_in_map(np.ones((3, 2, 2)), [0.0, 1.0], [1.0, 1.0])

@@ -1,12 +1,7 @@
-"""Pictures of phases, of their order, and of the transition to synchrony.
-
-Every function takes a Dataset (its variable `theta`), a DataArray, an array or a tensor, draws into `ax` or into a new
-figure, and returns the Axes, or the path of the file it wrote. Phases are wrapped here and nowhere else.
-"""
+"""Pictures of phases as they move: over time, on the circle, on a lattice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +10,9 @@ import numpy as np
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 
-from analysis.labels import Dim, is_labelled, node_dimensions
+from analysis.labels import Dim
 from analysis.order import order_parameter, resultant
-
-CYCLIC: dict[str, Any] = {"cmap": "twilight", "vmin": -np.pi, "vmax": np.pi}  # equal colours at −π and π
+from analysis.plot.reading import CYCLIC, axes_or_new, phase_bar, snapshot, trajectory, wrap
 
 
 def phases(theta: Any, t: Any = None, *, dim: Dim = "node", ax: Axes | None = None) -> Axes:
@@ -73,9 +67,7 @@ def lattice(theta: Any, *, dim: Dim = ("height", "width"), ax: Axes | None = Non
     """
     theta = snapshot(theta, dim)
     ax = axes_or_new(ax)
-    image = draw_lattice(ax, theta)
-    bar = ax.figure.colorbar(image, ax=ax, label="phase (rad)")
-    bar.set_ticks([-np.pi, 0, np.pi], labels=["−π", "0", "π"])
+    phase_bar(ax, draw_lattice(ax, theta))
     return ax
 
 
@@ -140,42 +132,6 @@ def animate(theta: Any, path: Any, t: Any = None, *, dim: Dim = "node", fps: int
     return path
 
 
-def transition(
-    r: Any,
-    K: Any = None,
-    *,
-    threshold: float | None = None,
-    theory: Callable[[np.ndarray], Any] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """Order over coupling strength: measured points, the theoretical curve and the threshold.
-
-    Args:
-        r: order parameters, shape (K,) or (K, runs), or a Dataset with the variable `r`, or a DataArray along `K`.
-        K: coupling strengths, shape (K,), rad / time; by default the coordinate `K`.
-        threshold: critical coupling, drawn as a vertical line.
-        theory: function of K that returns r, such as `lambda K: lorentzian_order(K, 0.5)`.
-        ax: where to draw; by default a new figure.
-    """
-    r = r["r"] if hasattr(r, "data_vars") else r
-    if is_labelled(r):
-        K, r = r["K"] if K is None else K, r.transpose("K", ...)
-    if K is None:
-        raise ValueError("`K` must be given where `r` has no coordinate `K`, but is None; pass the strengths.")
-    K, r = plain(K), plain(r)
-    ax = axes_or_new(ax)
-    ax.plot(K, r.reshape(len(K), -1), "o", color="C0", markersize=4, label="measured")
-    if theory is not None:
-        fine = np.linspace(K.min(), K.max(), 400)
-        ax.plot(fine, theory(fine), color="black", linewidth=1, label="theory")
-    if threshold is not None:
-        ax.axvline(threshold, color="grey", linestyle="--", linewidth=1, label="threshold")
-    ax.set(xlabel="coupling K", ylabel="order parameter r", ylim=(0, 1.02))
-    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))  # one entry for many runs
-    ax.legend(handles.values(), handles.keys(), frameon=False)
-    return ax
-
-
 def draw_disc(ax: Axes, theta: np.ndarray) -> None:
     """Nodes on the unit circle and the mean field."""
     x, y = resultant(theta)
@@ -190,53 +146,3 @@ def draw_lattice(ax: Axes, theta: np.ndarray) -> Any:
     """Phases of a lattice as cyclic colours."""
     ax.set_axis_off()
     return ax.imshow(wrap(theta), interpolation="nearest", **CYCLIC)
-
-
-def wrap(theta: np.ndarray) -> np.ndarray:
-    """Phases modulo 2π, in [−π, π)."""
-    return np.mod(theta + np.pi, 2 * np.pi) - np.pi
-
-
-def trajectory(theta: Any, t: Any, dim: Dim) -> tuple[np.ndarray, np.ndarray]:
-    """Phases (T, nodes...) and times (T,) as NumPy arrays."""
-    theta = variable(theta)
-    if t is None and is_labelled(theta) and "time" in theta.coords:
-        t = theta["time"]
-    theta = in_order(theta, ("time", *node_dimensions(dim)))
-    t = np.arange(len(theta)) if t is None else plain(t)
-    if t.shape != theta.shape[:1]:
-        raise ValueError(f"`t` must have shape ({len(theta)},), one time per row, but is {t.shape}; cut it.")
-    return theta, t
-
-
-def snapshot(theta: Any, dim: Dim) -> np.ndarray:
-    """Phases of one instant as a NumPy array."""
-    return in_order(variable(theta), node_dimensions(dim))
-
-
-def in_order(theta: Any, dims: tuple[str, ...]) -> np.ndarray:
-    """The phases as a NumPy array with exactly these axes."""
-    wrong = set(theta.dims) != set(dims) if is_labelled(theta) else np.ndim(theta) != len(dims)
-    if wrong:
-        has = theta.dims if is_labelled(theta) else f"shape {tuple(np.shape(theta))}"
-        raise ValueError(f"`theta` must have the axes {dims}, but has {has}; select one run or time, or pass `dim`.")
-    return plain(theta.transpose(*dims) if is_labelled(theta) else theta)
-
-
-def variable(theta: Any) -> Any:
-    """The phases of a Dataset; anything else unchanged."""
-    if not hasattr(theta, "data_vars"):
-        return theta
-    if "theta" not in theta.data_vars:
-        raise ValueError(f"`theta` must be a variable of the Dataset, but it holds {list(theta)}; pass one of them.")
-    return theta["theta"]
-
-
-def plain(array: Any) -> np.ndarray:
-    """The values of a DataArray, array, list or tensor (of any device) as floats of NumPy."""
-    return np.asarray(array.detach().cpu() if hasattr(array, "detach") else array, dtype=float)
-
-
-def axes_or_new(ax: Axes | None) -> Axes:
-    """The given Axes, or those of a new figure."""
-    return plt.subplots()[1] if ax is None else ax

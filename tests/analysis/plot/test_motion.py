@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -11,22 +10,12 @@ import xarray as xr
 from PIL import Image
 
 from analysis import order_parameter, plot
-from analysis.theory import lorentzian_order
 
 T, N = 6, 4
 TIMES = np.linspace(0, 2.5, T)
 THETA = np.cumsum(np.random.default_rng(11).uniform(0, 1.5, size=(T, N)), axis=0)
 DATASET = xr.Dataset({"theta": (("time", "node"), THETA)}, coords={"time": TIMES})
 LATTICE = xr.DataArray(THETA.reshape(T, 2, 2), dims=("time", "height", "width"), coords={"time": TIMES})
-
-
-@pytest.fixture(autouse=True)
-def off_screen():
-    matplotlib.use("Agg")
-    yield
-    plt.close("all")
-
-
 FORMS = {"dataset": (DATASET, None), "labelled": (DATASET.theta.T, None), "array": (THETA, TIMES)}
 
 
@@ -98,23 +87,6 @@ def test_an_animation_is_a_gif(tmp_path):
         plot.animate(DATASET, tmp_path / "phases.mp4")
 
 
-def test_the_transition_shows_points_theory_and_threshold():
-    K = np.linspace(0, 3, 5)
-    r = np.stack([lorentzian_order(K, 0.5), lorentzian_order(K, 0.6)])
-    labelled = xr.DataArray(r, dims=("run", "K"), coords={"K": K})
-    for ax in (
-        plot.transition(labelled, threshold=1.0, theory=lambda k: lorentzian_order(k, 0.5)),
-        plot.transition(labelled.to_dataset(name="r"), threshold=1.0, theory=lambda k: lorentzian_order(k, 0.5)),
-        plot.transition(r.T, K, threshold=1.0, theory=lambda k: lorentzian_order(k, 0.5)),
-    ):
-        first, second, theory, threshold = ax.lines
-        np.testing.assert_allclose(first.get_xydata(), np.stack([K, r[0]], axis=-1))
-        np.testing.assert_allclose(second.get_ydata(), r[1])
-        np.testing.assert_allclose(theory.get_ydata(), lorentzian_order(theory.get_xdata(), 0.5))
-        assert list(threshold.get_xdata()) == [1.0, 1.0]
-        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["measured", "theory", "threshold"]
-
-
 def test_pictures_refuse_what_they_cannot_draw():
     with pytest.raises(ValueError, match="select one run or time"):
         plot.phases(DATASET.theta.expand_dims(run=2))
@@ -124,5 +96,3 @@ def test_pictures_refuse_what_they_cannot_draw():
         plot.phases(DATASET.rename(theta="x"))
     with pytest.raises(ValueError, match="`t` must have shape"):
         plot.phases(THETA, TIMES[:-1])
-    with pytest.raises(ValueError, match="`K` must be given"):
-        plot.transition([0.1, 0.2])

@@ -1,0 +1,23 @@
+"""Pictures of phases, of their order, and of what order depends on.
+
+Every function takes labelled data (of a Dataset its variable `theta`), arrays or tensors, draws into `ax` or into a new
+figure, and returns the Axes, or the path of the file it wrote. Phases are wrapped here and nowhere else.
+"""
+
+from analysis.plot.motion import animate, lattice, lattice_frames, order, phase_disc, phases
+from analysis.plot.reading import wrap
+from analysis.plot.relation import fan_in, landscape, loss_against_autocorrelation, transition
+
+__all__ = [
+    "animate",
+    "fan_in",
+    "landscape",
+    "lattice",
+    "lattice_frames",
+    "loss_against_autocorrelation",
+    "order",
+    "phase_disc",
+    "phases",
+    "transition",
+    "wrap",
+]
