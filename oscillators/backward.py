@@ -7,18 +7,31 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from oscillators.coupling import Compiled, Coupling, Dense
+from oscillators.coupling import Compiled, Coupling, Dense, Diffusive
 from oscillators.engine import BLOCK, BLOCK_STATE, cores
 from oscillators.flow import Grid
+from oscillators.history import History
 from oscillators.loops import Network, Work, ready
-from oscillators.reverse import RECORD, REVERSE, Bars, Saves, Tape, record, reverse
+from oscillators.reverse import (
+    DELAYED_RECORD,
+    DELAYED_REVERSE,
+    RECORD,
+    REVERSE,
+    Bars,
+    Saves,
+    Tape,
+    Transposed,
+    record,
+    reverse,
+)
+from oscillators.reverse_history import PastBars
 from oscillators.tensors import with_tensors
 
 TAPE_BYTES = 1 << 26  # that may wait for the run backward; a longer run is recorded again, segment by segment
@@ -33,19 +46,28 @@ class Job:
     vjps: tuple[Any, ...]
     network: Network  # without parameters and drive
     back: Compiled  # Kᵀ
-    coupling: Coupling  # the tensors whose gradient the tape gives
+    operator: Coupling  # on tensors, whose gradient the tape gives
+    diffusive: bool
     nodes: tuple[int, ...]
     width: int
     grid: Grid
+    rings: Rings | None = None  # of a delayed network
+
+    @property
+    def by_link(self) -> bool:
+        """Whether links with delays of their own take the place of the operator."""
+        return self.rings is not None and len(self.rings.starts) > 0
 
     def blocks(self, x: np.ndarray) -> list[slice]:
         """Members that are stepped together."""
-        size = int(np.clip(BLOCK_STATE // x[0].size, 1, BLOCK))
+        size = 1 if self.rings else int(np.clip(BLOCK_STATE // x[0].size, 1, BLOCK))
         return [slice(lo, min(lo + size, len(x))) for lo in range(0, len(x), size)]
 
     def segments(self, x: np.ndarray) -> list[slice]:
         """Steps that are recorded at a time; a single segment if the tape of the whole run may wait."""
         steps, stages, n = self.grid.steps, len(self.grid.tableau.b), x.shape[2]
+        if self.rings is not None:  # they hold every knot of the run
+            return [slice(0, steps)]
         per_step = 8 * (stages * (x.size + 2 * len(x) * self.width * n) + x.size)
         multiplications = stages * len(x) * (40 * x[0].size + self.width * self.network.weight.shape[1])
         length = max(math.isqrt(steps) + 1, TAPE_BYTES // per_step)
@@ -53,15 +75,51 @@ class Job:
         return [slice(lo, min(lo + length, steps)) for lo in range(0, steps, length)]
 
 
+@dataclass(frozen=True)
+class Rings:
+    """Where the knots of a whole delayed run are kept, for one member: see `oscillators.history`."""
+
+    starts: np.ndarray  # int32 CSR rows of the links; empty: delays are per sender
+    source: np.ndarray  # int32
+    times: np.ndarray  # of all knots
+    first: int  # knots that come from the history
+
+    def history(self, past: PastInputs, member: int) -> History:
+        m, n = past.g.shape[-2:]
+        slots = 1 << int(np.ceil(np.log2(len(self.times) + 1)))
+        values = np.zeros((n, slots, 2, m))
+        values[:, : self.first, 0] = past.g[:, member].transpose(2, 0, 1)
+        values[:, : self.first, 1] = past.dg[:, member].transpose(2, 0, 1)
+        knots = np.zeros(slots)
+        knots[: self.first] = self.times[: self.first]
+        return History(
+            past.tau, np.zeros(len(past.tau), np.int64), self.starts, self.source,
+            past.weight[min(member, len(past.weight) - 1)], np.arange(n) * (slots * 2 * m), np.full(n, slots - 1),
+            values.reshape(-1), knots, np.array([self.first - 1]),
+        )  # fmt: skip
+
+
+class PastInputs(NamedTuple):
+    """What a delayed run depends on besides its state: arrays, tensors, or their cotangents."""
+
+    tau: Any  # (N,) per sender, or (E,) per link
+    weight: Any  # (1 or members, E)
+    g: Any  # (knots, members, m, N) of the history
+    dg: Any
+
+
 class Pass:
     """One run of one block of members, forward and backward."""
 
-    def __init__(self, job: Job, network: Network, x: np.ndarray, block: slice, segments: list[slice]):
-        self.job, self.network, self.block, self.segments = job, network, block, segments
+    def __init__(
+        self, job: Job, network: Network, x: np.ndarray, block: slice, segments: list[slice], past: PastInputs | None
+    ):
+        self.job, self.network, self.block, self.segments, self.past = job, network, block, segments, past
         self.shape = x[block].shape
         self.starts, self.sizes, self.saves = _laid_out(job.grid)
         self.checkpoints: list[np.ndarray] = []
         self.tape: Tape | None = None
+        self.history: History | None = None
         self.none = np.empty((0, 0))  # the tape has the room that other loops find in their scratch
 
     def forward(self, x: np.ndarray, out: np.ndarray) -> None:
@@ -81,15 +139,20 @@ class Pass:
             self.tape = self._new_tape(steps, len(self.saves.step))
         out = np.empty((len(saves.step), *self.shape))
         job, stages = self.job, len(self.job.grid.tableau.b)
+        m, n = job.width * self.shape[0], self.shape[2]
         work = Work(np.empty(self.shape), self.none, self.none, self.none, np.empty((stages, *self.shape)))
-        ready(record, RECORD)(
-            *job.kernels, job.grid.semi_implicit, job.grid.tableau, self.network, self.block.start, state, work,
+        if self.past is not None:
+            assert job.rings is not None
+            self.history = job.rings.history(self.past, self.block.start)
+            work = work._replace(h=np.empty((m, n)))
+        ready(record, RECORD if self.past is None else DELAYED_RECORD)(
+            *job.kernels, job.grid.semi_implicit, job.grid.tableau, self.network, self.history, self.block.start, state, work,
             self.starts[segment], self.sizes[segment], segment.start, saves, self.tape, out,
         )  # fmt: skip
         return rows, out
 
-    def backward(self, outbar: np.ndarray, collect: Callable[[Tape, slice], None]) -> Bars:
-        """Cotangents of the initial state and the parameters; `collect` sees the tape of each segment."""
+    def backward(self, outbar: np.ndarray, collect: Callable[[Tape, slice], None]) -> tuple[Bars, PastBars | None]:
+        """Cotangents of the initial state, the parameters and the past; `collect` sees the tape of each segment."""
         job, stages = self.job, len(self.job.grid.tableau.b)
         m, n = job.width * self.shape[0], self.shape[2]
         count = self.network.params.shape[1]
@@ -97,19 +160,23 @@ class Pass:
             np.zeros(self.shape), np.empty(self.shape), np.empty((stages, *self.shape)), np.empty((m, n)),
             np.empty((m, n)), np.zeros((self.shape[0], count, n)),
         )  # fmt: skip
+        before: PastBars | None = None
         for segment, state in zip(reversed(self.segments), reversed(self.checkpoints), strict=True):
             if self.tape is None or len(self.segments) > 1:
                 self._record(segment, state.copy())
             assert self.tape is not None
             rows, saves = self._saves(segment)
-            ready(reverse, REVERSE)(
-                *job.vjps, job.grid.semi_implicit, job.grid.tableau, self.network, job.back.meta, job.back.where,
-                job.back.weight, self.block.start, self.starts[segment], self.sizes[segment], segment.start, saves,
+            if self.history is not None:
+                before = PastBars(*map(np.zeros_like, (self.history.values, self.history.tau, self.history.weight)))
+            transposed = Transposed(job.back.meta, job.back.where, job.back.weight)
+            ready(reverse, REVERSE if self.past is None else DELAYED_REVERSE)(
+                *job.vjps, job.grid.semi_implicit, job.grid.tableau, self.network, transposed, self.history, before,
+                self.block.start, self.starts[segment], self.sizes[segment], segment.start, saves,
                 self.tape, np.array(outbar[rows, self.block]), bars,
             )  # fmt: skip
             collect(self.tape, segment)
         self.tape = None  # its fields are spent
-        return bars
+        return bars, before
 
     def _saves(self, segment: slice) -> tuple[slice, Saves]:
         lo, hi = np.searchsorted(self.saves.step, [segment.start, segment.stop])
@@ -122,6 +189,7 @@ class Pass:
         return Tape(
             np.empty((steps, stages, *self.shape)), np.empty((steps, stages, members * m, n)),
             np.empty((steps, stages, members * m, n)), np.empty((steps, *self.shape)), np.empty((inside, *self.shape)),
+            np.empty((steps, stages, m, n) if self.past else (0, 0, 0, 0)),
         )  # fmt: skip
 
 
@@ -136,51 +204,66 @@ def _laid_out(grid: Grid) -> tuple[np.ndarray, np.ndarray, Saves]:
 
 
 class CompiledRun(torch.autograd.Function):
-    """x (members, d, N), params (1 or members, P, N), drive (rows, 1 or members, m, N) and tensors of the coupling ->
-    saved states (saves, members, d, N)."""
+    """Saved states (saves, members, d, N) from x (members, d, N), params (1 or members, P, N), drive (rows, 1 or members,
+    m, N), what a delayed run depends on (or four times None), and the tensors of the coupling."""
 
     @staticmethod
-    def forward(ctx: Any, job: Job, x: Tensor, params: Tensor, drive: Tensor, *weights: Tensor) -> Tensor:
+    def forward(ctx: Any, job: Job, x: Tensor, params: Tensor, drive: Tensor, *inputs: Any) -> Tensor:
         network = job.network._replace(params=_numbers(params), drive=_numbers(drive))
+        past = None if job.rings is None else PastInputs(*map(_numbers, inputs[:4]))
         start = _numbers(x)
         segments = job.segments(start)
-        passes = [Pass(job, network, start, block, segments) for block in job.blocks(start)]
+        passes = [Pass(job, network, start, block, segments, past) for block in job.blocks(start)]
         out = np.empty((sum(map(len, job.grid.saves.values())), *start.shape))
         _share(passes, lambda one: one.forward(start, out))
-        ctx.job, ctx.passes, ctx.shapes = job, passes, (x.shape, params.shape, drive.shape)
-        ctx.save_for_backward(*weights)
+        ctx.job, ctx.passes = job, passes
+        ctx.save_for_backward(x, params, drive, *inputs)
         return torch.from_numpy(out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        job, weights, outbar = ctx.job, ctx.saved_tensors, _numbers(grads[0])
-        shape, params_shape, drive_shape = ctx.shapes
-        xbar, paramsbar = torch.zeros(shape, dtype=torch.float64), torch.zeros(params_shape, dtype=torch.float64)
-        drivebar = torch.zeros(drive_shape, dtype=torch.float64)
-        weightbars = [torch.zeros_like(w) for w in weights]
+        job, outbar = ctx.job, _numbers(grads[0])
+        bars: list[Any] = [None if value is None else torch.zeros_like(value) for value in ctx.saved_tensors]
+        xbar, paramsbar, drivebar, *pastbars = bars[:7]
+        weights = ctx.saved_tensors[7:]
         lock = threading.Lock()
 
         def one(run: Pass) -> None:
             def collect(tape: Tape, segment: slice) -> None:
-                g, h = (torch.from_numpy(a[: segment.stop - segment.start]) for a in (tape.g, tape.h))
-                found = _weight_bars(job, weights, g, h) if weights else []
+                steps = segment.stop - segment.start
+                found = _weight_bars(job, weights, tape, steps) if weights else []
                 with lock:
-                    for bar, part in zip(weightbars, found, strict=True):
+                    for bar, part in zip(bars[7:], found, strict=True):
                         bar += part
-                    _add_drive(drivebar, h, run.block, segment)
+                    _add_drive(drivebar, torch.from_numpy(tape.h[:steps]), run.block, segment)
 
-            bars = run.backward(outbar, collect)
-            xbar[run.block] = torch.from_numpy(bars.x)
-            here = torch.from_numpy(bars.params)
+            here, before = run.backward(outbar, collect)
+            xbar[run.block] = torch.from_numpy(here.x)
             with lock:
-                if len(paramsbar) > 1:
-                    paramsbar[run.block] += here
-                else:
-                    paramsbar.add_(here.sum(dim=0, keepdim=True))
+                _add(paramsbar, torch.from_numpy(here.params), run.block)
+                if before is not None:
+                    _add_past(PastInputs(*pastbars), before, run.block.start)
 
         _share(ctx.passes, one)
-        return None, xbar, paramsbar, drivebar, *weightbars
+        return None, *bars
+
+
+def _add(bar: Tensor, part: Tensor, block: slice) -> None:
+    """Add the cotangents of a block of members to those of each member, or of all."""
+    if len(bar) > 1:
+        bar[block] += part
+    else:
+        bar += part.sum(dim=0, keepdim=True)
+
+
+def _add_past(bars: PastInputs, part: PastBars, member: int) -> None:
+    bars.tau.add_(torch.from_numpy(part.tau))
+    _add(bars.weight, torch.from_numpy(part.weight)[None], slice(member, member + 1))
+    knots, _, m, n = bars.g.shape
+    rings = torch.from_numpy(part.values).reshape(n, -1, 2, m)[:, :knots].movedim(0, -1)  # (knots, 2, m, N)
+    bars.g[:, member] += rings[:, 0]
+    bars.dg[:, member] += rings[:, 1]
 
 
 def _add_drive(bar: Tensor, h: Tensor, block: slice, segment: slice) -> None:
@@ -199,15 +282,22 @@ def _add_drive(bar: Tensor, h: Tensor, block: slice, segment: slice) -> None:
         bar[segment.start * stages : segment.stop * stages, where] += h.reshape(-1, *h.shape[2:])
 
 
-def _weight_bars(job: Job, weights: tuple[Tensor, ...], g: Tensor, h: Tensor) -> list[Tensor]:
-    """∂L/∂K from what was shown, g, and the cotangent of what was felt, h: stages and members count as components."""
-    g, h = g.reshape(-1, g.shape[-1]), h.reshape(-1, h.shape[-1])
-    if isinstance(job.coupling, Dense):
-        return [(h.mT @ g).to(weights[0].dtype)]
+def _weight_bars(job: Job, weights: tuple[Tensor, ...], tape: Tape, steps: int) -> list[Tensor]:
+    """∂L/∂K from what was shown and the cotangent of what was felt; stages and members count as components."""
+    n = tape.h.shape[-1]
+    shown = tape.g if job.rings is None else tape.past
+    g, seen, h = (torch.from_numpy(a[:steps]).reshape(-1, n) for a in (tape.g, shown, tape.h))
+    if isinstance(job.operator, Dense) and not job.diffusive and not job.by_link:
+        return [(h.mT @ seen).to(weights[0].dtype)]
     leaves = [w.detach().double().requires_grad_() for w in weights]
-    g, h = (a.mT.reshape(*job.nodes, -1) for a in (g, h))
+    g, seen, h = (a.mT.reshape(*job.nodes, -1) for a in (g, seen, h))
     with torch.enable_grad():
-        field = with_tensors(job.coupling, iter(leaves)).field(g)
+        operator = with_tensors(job.operator, iter(leaves))
+        field = torch.zeros_like(h) if job.by_link else operator.field(seen)
+        if job.diffusive:
+            field = field - Diffusive(operator).degree(g) * g
+    if not field.requires_grad:
+        return [torch.zeros_like(w) for w in weights]
     found = torch.autograd.grad(field, leaves, h, allow_unused=True)
     return [torch.zeros_like(w) if part is None else part.to(w.dtype) for w, part in zip(weights, found, strict=True)]
 

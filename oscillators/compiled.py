@@ -11,14 +11,15 @@ from torch import Tensor
 
 from oscillators import adaptive
 from oscillators.adaptive import ADAPTIVE_STEPS, adaptive_steps
-from oscillators.backward import CompiledRun, Job
+from oscillators.backward import CompiledRun, Job, PastInputs, Rings
 from oscillators.checks import plain
 from oscillators.coupling import Compiled, Diffusive
 from oscillators.delayed import Delayed
 from oscillators.engine import Run
 from oscillators.flow import Grid, StageDrive
 from oscillators.grid import adaptive_grid, fixed_grid, saves_of
-from oscillators.kernels import FIELD, LAW_VJP, LIFT_VJP, PROJECT_VJP, compiled
+from oscillators.kernels import FIELD, LAW, LAW_VJP, LIFT_VJP, PROJECT_VJP, TANGENT_VJP, compiled
+from oscillators.lookback import look_back
 from oscillators.loops import OK, Fate, Work, ready
 from oscillators.methods import ADAPTIVE, FIXED
 from oscillators.problem import Problem, kernel_is_current, prepare
@@ -26,7 +27,7 @@ from oscillators.system import components, projects
 from oscillators.task import Task
 from oscillators.tensors import numbers, tensors
 
-DRIVE_BYTES = 1 << 26  # a moving drive is kept at every stage of a run up to this size
+KEPT_BYTES = 1 << 28  # a moving drive at every stage, or the past at every step, is kept up to this size
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def discrete(task: Task) -> Tensor | None:
         grid = _adaptive_grid(laid)
     else:
         grid = adaptive_grid(task.flow, task.x.detach(), task.t, task.method, task.rtol, task.atol)
-    return _differentiable(laid, grid) if _drive_fits(laid, grid) else None
+    return _differentiable(laid, grid) if _fits(laid, grid) else None
 
 
 def _problem(task: Task) -> Problem | None:
@@ -87,8 +88,8 @@ def _on_numbers(value: Any) -> Any:
 def _laid(task: Task) -> Laid | None:
     """The network with its derivatives; None if one is missing."""
     system = type(task.flow.system)
-    names = {"law_vjp": "law", "lift_vjp": "lift", "project_vjp": "project"}
-    if task.delayed is not None or not all(kernel_is_current(system, *n) for n in names.items()):
+    names = {"law_vjp": "law", "lift_vjp": "lift", "tangent_vjp": "tangent", "project_vjp": "project"}
+    if not all(kernel_is_current(system, *n) for n in names.items()):
         return None
     problem = _problem(task)
     if problem is None or len(problem.network.weight) > 1:
@@ -99,16 +100,35 @@ def _laid(task: Task) -> Laid | None:
     back = inner.transposed(problem.nodes)
     if back is None:
         return None
-    kernels = (system.lift_vjp, system.law_vjp, system.project_vjp, back.kernel)
-    signatures = (LIFT_VJP, LAW_VJP, PROJECT_VJP, FIELD)
+    kernels = (system.kernel, system.lift_vjp, system.tangent_vjp, system.law_vjp, system.project_vjp, back.kernel)
+    signatures = (LAW, LIFT_VJP, TANGENT_VJP, LAW_VJP, PROJECT_VJP, FIELD)
     return Laid(task, problem, back, tuple(map(compiled, kernels, signatures)))
 
 
 def _differentiable(laid: Laid, grid: Grid) -> Tensor:
     p, task = laid.problem, laid.task
-    job = Job(p.kernels, laid.vjps, p.network, laid.back, task.coupling, p.nodes, p.width, grid)
+    operator, diffusive = task.flow.coupling, isinstance(task.coupling, Diffusive)
+    rings, past = (None, (None,) * 4) if task.delayed is None else _past(laid, grid)
+    job = Job(p.kernels, laid.vjps, p.network, laid.back, operator, diffusive, p.nodes, p.width, grid, rings)
     rows = _rows(task.x, p.nodes, components(p.system))
-    return _public(CompiledRun.apply(job, rows, _params(laid), _drive(laid, grid), *tensors(task.coupling)), task)
+    return _public(CompiledRun.apply(job, rows, _params(laid), _drive(laid, grid), *past, *tensors(operator)), task)
+
+
+def _past(laid: Laid, grid: Grid) -> tuple[Rings, PastInputs]:
+    """The delays of a run and the knots before it, as the compiled rings take them."""
+    task, p = laid.task, laid.problem
+    assert task.delayed is not None
+    look, knots = look_back(p.system, task.delayed, task.x, grid, task.history)
+    g, dg = (k.double().reshape(len(k), p.members, *k.shape[-2:]).mT.contiguous() for k in knots)
+    tau, none = look.tau.double(), np.empty(0, np.int32)
+    if look.target is None or look.weight is None:
+        return Rings(none, none, look.times, look.first), PastInputs(tau, torch.zeros(1, 0).double(), g, dg)
+    source, target = numbers(look.source), numbers(look.target)
+    order = np.lexsort((source, target))
+    starts = np.searchsorted(target[order], np.arange(g.shape[-1] + 1)).astype(np.int32)
+    weight = look.weight.double().reshape(-1, len(order))[:, order]
+    rings = Rings(starts, source[order].astype(np.int32), look.times, look.first)
+    return rings, PastInputs(tau[order].contiguous(), weight.contiguous(), g, dg)
 
 
 def _public(out: Tensor, task: Task) -> Tensor:
@@ -117,11 +137,11 @@ def _public(out: Tensor, task: Task) -> Tensor:
     return out.reshape(len(out), *task.x.shape).to(task.x.dtype)
 
 
-def _drive_fits(laid: Laid, grid: Grid) -> bool:
-    """Whether the drive at all stages of a run may be kept."""
-    p = laid.problem
-    size = 8 * grid.steps * len(grid.tableau.b) * p.members * p.width * p.x0.shape[2]
-    return not callable(laid.task.flow.drive) or size <= DRIVE_BYTES
+def _fits(laid: Laid, grid: Grid) -> bool:
+    """Whether what a run must keep of every step, its moving drive or its past, may be kept."""
+    p, task = laid.problem, laid.task
+    kept = len(grid.tableau.b) * callable(task.flow.drive) + 10 * (task.delayed is not None)
+    return 8 * grid.steps * kept * p.members * p.width * p.x0.shape[2] <= KEPT_BYTES
 
 
 def _rows(x: Tensor, nodes: tuple[int, ...], axes: int) -> Tensor:

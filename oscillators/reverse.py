@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, types
 
+from oscillators.history import HISTORY, push, set_velocity
 from oscillators.kernels import (
     _OPTIONS,
     F1,
@@ -28,12 +29,15 @@ from oscillators.kernels import (
     FIELD,
     I1,
     L1,
+    LAW,
     LAW_VJP,
     LIFT_VJP,
     PROJECT_VJP,
+    TANGENT_VJP,
 )
 from oscillators.loops import KERNELS, LOCAL, NETWORK, WORK, Work, borrow, combine, copy, derivative
 from oscillators.methods import TABLEAU
+from oscillators.reverse_history import PAST_BARS, links_vjp, newest_bars, senders_vjp
 
 F5 = types.float64[:, :, :, :, ::1]
 
@@ -46,6 +50,7 @@ class Tape(NamedTuple):
     h: np.ndarray  # (steps, stages, B m, N) the field they felt; after the run backward its cotangent
     end: np.ndarray  # (steps, B, d, N) where the steps ended, before the projection
     inside: np.ndarray  # (saves, B, d, N) states saved inside steps, before the projection
+    past: np.ndarray  # (steps, stages, m, N) what a coupling with delays per sender was shown; else empty
 
 
 class Saves(NamedTuple):
@@ -54,6 +59,14 @@ class Saves(NamedTuple):
     step: np.ndarray  # int64 (saves,): the step each lies in
     inside: np.ndarray  # int64 (saves,): 1 if inside the step, 0 at its end
     weights: np.ndarray  # (saves, stages): inside, the state is x + dt Σ_s weights_s k_s
+
+
+class Transposed(NamedTuple):
+    """Kᵀ as its kernel reads it."""
+
+    meta: np.ndarray
+    where: np.ndarray
+    weight: np.ndarray  # (1 or members, W)
 
 
 class Bars(NamedTuple):
@@ -67,29 +80,40 @@ class Bars(NamedTuple):
     params: np.ndarray  # (B, P, N)
 
 
-TAPE = types.NamedTuple([F5, F4, F4, F4, F4], Tape)
+TAPE = types.NamedTuple([F5, F4, F4, F4, F4, F4], Tape)
 SAVES = types.NamedTuple([L1, L1, F2], Saves)
+TRANSPOSED = types.NamedTuple([L1, I1, F2], Transposed)
 BARS = types.NamedTuple([F3, F3, F4, F2, F2, F3], Bars)
-VJPS = tuple(types.FunctionType(s) for s in (LIFT_VJP, LAW_VJP, PROJECT_VJP, FIELD))
+VJPS = tuple(types.FunctionType(s) for s in (LIFT_VJP, TANGENT_VJP, LAW_VJP, PROJECT_VJP, FIELD))
 
-RECORD = types.void(
-    *KERNELS, types.boolean, TABLEAU, NETWORK, types.int64, F3, WORK, F1, F1, types.int64, SAVES, TAPE, F4
-)
-REVERSE = types.void(
-    *VJPS, types.boolean, TABLEAU, NETWORK, L1, I1, F2, types.int64, F1, F1, types.int64, SAVES, TAPE, F4, BARS
-)
+
+def _record(history):
+    return types.void(
+        *KERNELS, types.boolean, TABLEAU, NETWORK, history, types.int64, F3, WORK, F1, F1, types.int64, SAVES, TAPE, F4
+    )
+
+
+def _reverse(history, past_bars):
+    return types.void(
+        types.FunctionType(LAW), *VJPS, types.boolean, TABLEAU, NETWORK, TRANSPOSED, history, past_bars, types.int64, F1,
+        F1, types.int64, SAVES, TAPE, F4, BARS,
+    )  # fmt: skip
+
+
+RECORD, DELAYED_RECORD = _record(types.none), _record(HISTORY)
+REVERSE, DELAYED_REVERSE = _reverse(types.none, types.none), _reverse(HISTORY, PAST_BARS)
 
 
 @njit(**_OPTIONS)
 def record(
-    lift, tangent, law, project, field, semi_implicit, tableau, network, member, x, work, starts, sizes, first, saves,
-    tape, out,
+    lift, tangent, law, project, field, semi_implicit, tableau, network, history, member, x, work, starts, sizes, first,
+    saves, tape, out,
 ):  # fmt: skip
     """Take len(starts) steps, the first of them number `first` of the run, in place on x; fill the tape and the saves.
 
     member: number of the first member of the block. saves, out, tape.inside: those within these steps, in order.
     """
-    tableau, network, work, saves, tape = borrow((tableau, network, work, saves, tape))
+    tableau, network, past, work, saves, tape = borrow((tableau, network, history, work, saves, tape))
     x, starts, sizes, out = borrow((x, starts, sizes, out))
     stages, moving = len(tableau.b), network.drive.shape[0] > 1
     flat_x = x.reshape(-1)
@@ -97,14 +121,20 @@ def record(
     row = 0
     for i in range(len(starts)):
         t, dt = starts[i], sizes[i]
+        if history is not None:
+            lift(x[0], tape.g[i, 0])
+            push(past, t, tape.g[i, 0])
         for s in range(stages):
             flat_y = tape.y[i, s].reshape(-1)
             copy(flat_y, flat_x)
             combine(flat_y, flat_y, flat_k, tableau.a[s], s, dt)
-            seen = Work(work.y, tape.g[i, s], tape.h[i, s], work.past, work.k)
+            seen = Work(work.y, tape.g[i, s], tape.h[i, s], work.past if history is None else tape.past[i, s], work.k)
             stage = (first + i) * stages + s if moving else 0
             at = t + tableau.c[s] * dt
-            derivative(lift, law, field, network, None, member, at, stage, tape.y[i, s], seen, work.k[s])
+            derivative(lift, law, field, network, past, member, at, stage, tape.y[i, s], seen, work.k[s])
+            if history is not None and s == 0:
+                tangent(x[0], work.k[0, 0], work.h)
+                set_velocity(past, work.h)
         end = tape.end[i]
         if semi_implicit:
             _velocity_first(end, x, work.k[0], dt)
@@ -155,18 +185,17 @@ def add(target, weight, source):
 
 @njit(**_OPTIONS)
 def reverse(
-    lift_vjp, law_vjp, project_vjp, back, semi_implicit, tableau, network, meta, where, weight, member, starts, sizes,
-    first, saves, tape, outbar, bars,
+    law, lift_vjp, tangent_vjp, law_vjp, project_vjp, back, semi_implicit, tableau, network, transposed, history,
+    past_bars, member, starts, sizes, first, saves, tape, outbar, bars,
 ):  # fmt: skip
     """Run a tape backward: bars.x from the end of the steps to their start; bars.params collects, tape.h becomes h̄.
 
-    back, meta, where, weight: the transposed coupling. outbar: cotangents of the saves.
+    outbar: cotangents of the saves. past_bars: of the knots, the delays and the weights of delayed links.
     """
     tableau, network, saves, tape, bars = borrow((tableau, network, saves, tape, bars))
-    meta, where, weight, starts, sizes, outbar = borrow((meta, where, weight, starts, sizes, outbar))
+    transposed, past, ago, starts, sizes, outbar = borrow((transposed, history, past_bars, starts, sizes, outbar))
     stages, members = len(tableau.b), bars.x.shape[0]
-    m = bars.g.shape[0] // members
-    flat_x, flat_y, flat_g = bars.x.reshape(-1), bars.y.reshape(-1), bars.g.reshape(-1)
+    flat_x, flat_y = bars.x.reshape(-1), bars.y.reshape(-1)
     flat_k = bars.k.reshape(stages, -1)
     row = len(saves.step) - 1
     for i in range(len(starts) - 1, -1, -1):
@@ -192,31 +221,62 @@ def reverse(
                 add(flat_k[s], dt * saves.weights[row, s], flat_out)
             row -= 1
         for s in range(stages - 1, -1, -1):
-            for j in range(len(flat_y)):
-                flat_y[j] = 0.0
-            for j in range(len(flat_g)):
-                flat_g[j] = 0.0
-            g, h, y = tape.g[i, s], tape.h[i, s], tape.y[i, s]
-            for b in range(members):
-                lo, hi = b * m, (b + 1) * m
-                params = network.params[min(member + b, network.params.shape[0] - 1)]
-                # the field is read before its place takes the cotangent
-                law_vjp(
-                    t + tableau.c[s] * dt, y[b], g[lo:hi], h[lo:hi], params, network.table, bars.k[s, b], bars.y[b],
-                    bars.g[lo:hi], bars.back[lo:hi], bars.params[b],
-                )  # fmt: skip
-            copy(h.reshape(-1), bars.back.reshape(-1))
-            back(meta, where, weight[min(member, weight.shape[0] - 1)], h, bars.back)
-            add(flat_g, 1.0, bars.back.reshape(-1))
-            if network.degree.shape[0] > 0:
-                for b in range(members):
-                    degree = network.degree[min(member + b, network.degree.shape[0] - 1)]
-                    for q in range(b * m, (b + 1) * m):
-                        for j in range(len(degree)):
-                            bars.g[q, j] -= degree[j] * h[q, j]
-            for b in range(members):
-                lift_vjp(y[b], g[b * m : (b + 1) * m], bars.g[b * m : (b + 1) * m], bars.y[b])
+            if history is not None and s == 0:
+                _knot_vjp(law, lift_vjp, tangent_vjp, network, past, ago, member, t, tape, i, bars)
+            at = t + tableau.c[s] * dt
+            _stage_vjp(lift_vjp, law_vjp, back, network, transposed, past, ago, member, at, tape, i, s, bars)
             add(flat_x, 1.0, flat_y)
             for r in range(s):
                 if tableau.a[s, r] != 0.0:
                     add(flat_k[r], dt * tableau.a[s, r], flat_y)
+        if history is not None:
+            past.newest[0] -= 1
+
+
+@njit(**LOCAL)
+def _stage_vjp(lift_vjp, law_vjp, back, network, transposed, history, past_bars, member, t, tape, i, s, bars):
+    """bars.y, the cotangent of the state at a stage, from bars.k[s], that of its velocity."""
+    members = bars.x.shape[0]
+    m = bars.g.shape[0] // members
+    y, g, h = tape.y[i, s], tape.g[i, s], tape.h[i, s]
+    flat_y, flat_g = bars.y.reshape(-1), bars.g.reshape(-1)
+    for j in range(len(flat_y)):
+        flat_y[j] = 0.0
+    for j in range(len(flat_g)):
+        flat_g[j] = 0.0
+    for b in range(members):
+        lo, hi = b * m, (b + 1) * m
+        params = network.params[min(member + b, network.params.shape[0] - 1)]
+        law_vjp(
+            t, y[b], g[lo:hi], h[lo:hi], params, network.table, bars.k[s, b], bars.y[b], bars.g[lo:hi],
+            bars.back[lo:hi], bars.params[b],
+        )  # fmt: skip
+    copy(h.reshape(-1), bars.back.reshape(-1))  # the law has read the field; its cotangent takes the place
+    if history is not None and len(history.starts) > 0:
+        links_vjp(history, past_bars, t, g, h, bars.g)
+    else:
+        weight = transposed.weight[min(member, transposed.weight.shape[0] - 1)]
+        back(transposed.meta, transposed.where, weight, h, bars.back)
+        if history is None:
+            add(flat_g, 1.0, bars.back.reshape(-1))
+        else:
+            senders_vjp(history, past_bars, t, bars.back, bars.g)
+    if network.degree.shape[0] > 0:
+        for b in range(members):
+            degree = network.degree[min(member + b, network.degree.shape[0] - 1)]
+            for q in range(b * m, (b + 1) * m):
+                for j in range(len(degree)):
+                    bars.g[q, j] -= degree[j] * h[q, j]
+    for b in range(members):
+        lift_vjp(y[b], g[b * m : (b + 1) * m], bars.g[b * m : (b + 1) * m], bars.y[b])
+
+
+@njit(**LOCAL)
+def _knot_vjp(law, lift_vjp, tangent_vjp, network, history, past_bars, member, t, tape, i, bars):
+    """From the knot at the start of step i, the newest, to the state there and its velocity."""
+    y, g, h = tape.y[i, 0], tape.g[i, 0], tape.h[i, 0]
+    params = network.params[min(member, network.params.shape[0] - 1)]
+    law(t, y[0], g, h, params, network.table, bars.y[0])
+    newest_bars(history, past_bars, bars.g, bars.back)
+    lift_vjp(y[0], g, bars.g, bars.x[0])
+    tangent_vjp(y[0], bars.y[0], bars.back, bars.x[0], bars.k[0, 0])

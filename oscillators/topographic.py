@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from oscillators.arrays import Array, namespace
-from oscillators.kernels import first_lift, first_tangent, law_kernel, tanh, vjp_kernel
+from oscillators.kernels import copy_lift_vjp, copy_tangent_vjp, first_lift, first_tangent, law_kernel, tanh, vjp_kernel
 from oscillators.system import Kind, System
 
 
@@ -29,6 +29,8 @@ class TopographicOscillators(System):
     units: ClassVar[tuple[str, ...]] = ("1", "1 / time")
     lift_kernel = staticmethod(first_lift)
     tangent_kernel = staticmethod(first_tangent)
+    lift_vjp = staticmethod(copy_lift_vjp)  # of as many rows as are shown
+    tangent_vjp = staticmethod(copy_tangent_vjp)
 
     gamma: Array
     epsilon: Array
