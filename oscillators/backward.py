@@ -34,7 +34,7 @@ from oscillators.reverse import (
 from oscillators.reverse_history import PastBars
 from oscillators.tensors import with_tensors
 
-TAPE_BYTES = 1 << 26  # that may wait for the run backward; a longer run is recorded again, segment by segment
+TAPE_BYTES = 1 << 27  # that may wait for the run backward; a longer run is recorded again, segment by segment
 SEGMENT_WORK = 3e8  # multiplications in a segment at most: an interrupt waits for its end
 
 
@@ -72,7 +72,7 @@ class Job:
         multiplications = stages * len(x) * (40 * x[0].size + self.width * self.network.weight.shape[1])
         length = max(math.isqrt(steps) + 1, TAPE_BYTES // per_step)
         length = max(1, min(length, int(SEGMENT_WORK / multiplications)))
-        return [slice(lo, min(lo + length, steps)) for lo in range(0, steps, length)]
+        return [slice(max(0, hi - length), hi) for hi in range(steps, 0, -length)][::-1]
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,6 @@ class Pass:
             self.checkpoints.append(state.copy())
             rows, found = self._record(segment, state)
             out[rows, self.block] = found
-        if len(self.segments) > 1:
-            self.tape = None  # what is left of it would only wait
 
     def _record(self, segment: slice, state: np.ndarray) -> tuple[slice, np.ndarray]:
         rows, saves = self._saves(segment)
@@ -162,7 +160,7 @@ class Pass:
         )  # fmt: skip
         before: PastBars | None = None
         for segment, state in zip(reversed(self.segments), reversed(self.checkpoints), strict=True):
-            if self.tape is None or len(self.segments) > 1:
+            if self.tape is None or segment is not self.segments[-1]:  # the forward pass left the tape of the last one
                 self._record(segment, state.copy())
             assert self.tape is not None
             rows, saves = self._saves(segment)

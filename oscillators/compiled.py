@@ -170,8 +170,9 @@ def _drive(laid: Laid, grid: Grid) -> Tensor:
     if drive is None:
         return torch.zeros(0, 1, p.width, n, dtype=torch.float64)
     values = StageDrive.of(drive, grid).values if callable(drive) else drive[None]
-    lead = p.lead if values.ndim - 1 > len(p.nodes) + 1 else ()
-    whole = values.expand(len(values), *lead, *p.nodes, p.width).double()
+    shape = (*p.lead, *p.nodes, p.width) if values.ndim - 1 > len(p.nodes) + 1 else (*p.nodes, p.width)
+    missing = (1,) * (len(shape) + 1 - values.ndim)  # a drive may be the same for all nodes
+    whole = values.reshape(len(values), *missing, *values.shape[1:]).expand(len(values), *shape).double()
     return whole.reshape(len(values), -1, n, p.width).mT.contiguous()
 
 

@@ -145,15 +145,16 @@ def look_back(
         int(np.ceil(delays.max() / smallest)) + 4, nodes,
     )  # fmt: skip
     flat = Knots(look, 0, [], [])._flat
+    if not callable(history):
+        past = flat(system.lift(history.expand(x.shape)))
+        past = past.expand(len(early), *past.shape)
+        return look, (past, torch.zeros_like(past))
     g, dg = zip(*(_knot(system, history, x, float(t), largest) for t in early), strict=True)
     return look, (torch.stack([flat(v) for v in g]), torch.stack([flat(v) for v in dg]))
 
 
 def _knot(system: System, history: Any, x: Tensor, t: float, dt: float) -> tuple[Tensor, Tensor]:
     """Lifted history at time t, and its velocity by backward differences of order 4 (a history may end at t)."""
-    if not callable(history):
-        g = system.lift(history.expand(x.shape))
-        return g, torch.zeros_like(g)
     e = SPACING * dt
     near = [system.lift(history(t - i * e).expand(x.shape)) for i in range(5)]
     return near[0], sum(w * g for w, g in zip(BACKWARD, near, strict=True)) / (12.0 * e)

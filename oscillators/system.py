@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from oscillators import checks
-from oscillators.arrays import Array, namespace
+from oscillators.arrays import Array
 from oscillators.kernels import copy_lift, copy_lift_vjp, copy_tangent, copy_tangent_vjp, keep, keep_vjp
 
 Kind = Literal["scalar", "vector", "pair", "complex"]
@@ -71,8 +71,7 @@ class System:
         """Velocity of the lifted state when x moves with velocity dx; delayed couplings interpolate with it."""
         if type(self).lift is System.lift:
             return self.lift(dx)
-        xp = namespace(x)
-        e = 6e-6 / (1e-30 + float(xp.max(xp.abs(dx))))
+        e = 6e-6 / (1e-30 + np.abs(checks.plain(dx)).max())
         return (self.lift(x + e * dx) - self.lift(x - e * dx)) / (2 * e)
 
     def project(self, x: Array) -> Array:
