@@ -41,7 +41,7 @@ def check_system(system: System, x0: Any = None) -> list[str]:
     )
     for kernel, law, signature, check in kernels:
         done.append(_check_kernel(system, kernel, law, signature, check))
-    return [*done, trial.tensors()]
+    return [*done, trial.tensors(), _check_gradients(system, trial.x)]
 
 
 class _Trial:
@@ -167,6 +167,40 @@ def _check_kernel(system: System, kernel: str, law: str, signature: Any, check: 
     return f"{kernel}: equals {law} to {ULPS} ulp"
 
 
+def _check_gradients(system: System, state: np.ndarray) -> str:
+    """Hold the compiled vector-Jacobian products to autograd through the law, on two delayed and driven steps."""
+    cls = type(system)
+    spelled = (("law_vjp", "law"), ("lift_vjp", "lift"), ("tangent_vjp", "tangent"), ("project_vjp", "project"))
+    if not all(kernel_is_current(cls, vjp, law) for vjp, law in (*spelled, ("kernel", "law"))):
+        return "gradients: through tensors, not every part has a compiled derivative"
+    import torch
+
+    from oscillators.delayed import Delayed
+    from oscillators.gradients import integrate
+
+    def slopes(gradient: str) -> list[np.ndarray]:
+        own = {f.name: _tensor(getattr(system, f.name)) for f in dataclasses.fields(system)}
+        leaves = [v.requires_grad_() for v in own.values() if isinstance(v, torch.Tensor)]
+        x = torch.tensor(state, requires_grad=True)
+        x0 = torch.view_as_complex(x) if system.kind == "complex" else x
+        past = Delayed(0.7, 0.15)  # between steps, so that the velocity of the lift counts
+        options: dict[str, Any] = {"method": "heun", "dt": 0.1, "history": x0.detach(), "gradient": gradient}
+        out = integrate(dataclasses.replace(system, **own), past, x0, [0.0, 0.4], **options)
+        out = torch.view_as_real(out) if system.kind == "complex" else out
+        weights = torch.linspace(-1.0, 2.0, out.numel(), dtype=out.dtype).reshape(out.shape)
+        found = torch.autograd.grad((weights * out).sum(), [x, *leaves], allow_unused=True)
+        return [np.zeros(1) if slope is None else slope.numpy() for slope in found]
+
+    for have, want in zip(slopes("discrete"), slopes("backprop"), strict=True):
+        gap, scale = np.abs(have - want).max(), max(1.0, np.abs(want).max())
+        if not gap <= 1e-12 * scale:
+            raise ValueError(
+                f"`law_vjp`, `lift_vjp`, `tangent_vjp` and `project_vjp` must give the gradient of autograd, but one is off by "
+                f"{gap:.2g}; compare them with the derivatives of the law term by term."
+            )
+    return "gradients: compiled derivatives equal autograd"
+
+
 def _agree(what: str, have: np.ndarray, other: str, want: np.ndarray) -> None:
     scale = max(1.0, float(np.abs(want).max(initial=0.0)))
     gap = np.abs(have - want)
@@ -186,7 +220,7 @@ def _same_fields(a: System, b: System) -> bool:
 def _tensor(value: Any) -> Any:
     import torch
 
-    return torch.as_tensor(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+    return torch.tensor(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
 def _state(system: System, rng: np.random.Generator) -> np.ndarray:

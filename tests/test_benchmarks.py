@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import delayed, dense, ensemble, rhs, sparse, startup
+from benchmarks import delayed, dense, ensemble, gradients, rhs, sparse, startup
 from benchmarks.__main__ import TOPICS, main
 from benchmarks.network import by_engine, dense_network
 from benchmarks.peers import Skipped, compare
@@ -34,6 +34,14 @@ def test_delayed_solutions_agree_with_a_fine_step():
     rows = delayed.run(sizes=(6,), T=1.0, peers=False, many=(20, 3))
     # Order 4 at dt = 0.05 with frequencies near 1: some 1e-7 after one or two delays.
     assert max(errors(rows)) < 1e-5
+
+
+def test_gradients_agree_with_a_fine_step_and_with_autograd():
+    peers = {"torchdiffeq": gradients.by_torchdiffeq}
+    rows = gradients.run(sizes=((6, 1), (5, 3)), peers=peers, T=1.0)
+    # Order 4, fields up to K N = 6: some (6 * 0.05)^4 / 120.
+    assert max(errors(rows)) < 1e-4
+    assert max(row.peer_error for row in rows) < 1e-4
 
 
 def test_members_of_the_timed_ensemble_equal_their_own_runs():

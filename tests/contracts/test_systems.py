@@ -238,5 +238,5 @@ def test_numbering_the_nodes_another_way_changes_nothing(member):
 
 
 def test_check_system_agrees(member):
-    assert len(check_system(member.system, member.x0)) == 10
+    assert len(check_system(member.system, member.x0)) == 11
     check_system(member.system)
