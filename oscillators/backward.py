@@ -1,204 +1,23 @@
-"""The compiled discrete adjoint as an autograd function: blocks of members, segments of steps, and what autograd is told."""
+"""The compiled discrete adjoint as an autograd function: what autograd is told of the passes of all blocks."""
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from oscillators.coupling import Compiled, Coupling, Dense, Diffusive
-from oscillators.engine import BLOCK, BLOCK_STATE, cores
-from oscillators.flow import Grid
-from oscillators.history import History
-from oscillators.loops import Network, Work, ready
-from oscillators.reverse import (
-    DELAYED_RECORD,
-    DELAYED_REVERSE,
-    RECORD,
-    REVERSE,
-    Bars,
-    Saves,
-    Tape,
-    Transposed,
-    record,
-    reverse,
-)
+from oscillators.coupling import Dense, Diffusive
+from oscillators.engine import cores
+from oscillators.passes import Job, Pass, PastInputs
+from oscillators.reverse import Tape
 from oscillators.reverse_history import PastBars
 from oscillators.tensors import with_tensors
-
-TAPE_BYTES = 1 << 27  # that may wait for the run backward; a longer run is recorded again, segment by segment
-SEGMENT_WORK = 3e8  # multiplications in a segment at most: an interrupt waits for its end
-
-
-@dataclass(frozen=True)
-class Job:
-    """A network and its steps as the compiled loops take them; all members take the same steps."""
-
-    kernels: tuple[Any, ...]
-    vjps: tuple[Any, ...]
-    network: Network  # without parameters and drive
-    back: Compiled  # Kᵀ
-    operator: Coupling  # on tensors, whose gradient the tape gives
-    diffusive: bool
-    nodes: tuple[int, ...]
-    width: int
-    grid: Grid
-    rings: Rings | None = None  # of a delayed network
-
-    @property
-    def by_link(self) -> bool:
-        """Whether links with delays of their own take the place of the operator."""
-        return self.rings is not None and len(self.rings.starts) > 0
-
-    def blocks(self, x: np.ndarray) -> list[slice]:
-        """Members that are stepped together."""
-        size = 1 if self.rings else int(np.clip(BLOCK_STATE // x[0].size, 1, BLOCK))
-        return [slice(lo, min(lo + size, len(x))) for lo in range(0, len(x), size)]
-
-    def segments(self, x: np.ndarray) -> list[slice]:
-        """Steps that are recorded at a time; a single segment if the tape of the whole run may wait."""
-        steps, stages, n = self.grid.steps, len(self.grid.tableau.b), x.shape[2]
-        if self.rings is not None:  # they hold every knot of the run
-            return [slice(0, steps)]
-        per_step = 8 * (stages * (x.size + 2 * len(x) * self.width * n) + x.size)
-        multiplications = stages * len(x) * (40 * x[0].size + self.width * self.network.weight.shape[1])
-        length = max(math.isqrt(steps) + 1, TAPE_BYTES // per_step)
-        length = max(1, min(length, int(SEGMENT_WORK / multiplications)))
-        return [slice(max(0, hi - length), hi) for hi in range(steps, 0, -length)][::-1]
-
-
-@dataclass(frozen=True)
-class Rings:
-    """Where the knots of a whole delayed run are kept, for one member: see `oscillators.history`."""
-
-    starts: np.ndarray  # int32 CSR rows of the links; empty: delays are per sender
-    source: np.ndarray  # int32
-    times: np.ndarray  # of all knots
-    first: int  # knots that come from the history
-
-    def history(self, past: PastInputs, member: int) -> History:
-        m, n = past.g.shape[-2:]
-        slots = 1 << int(np.ceil(np.log2(len(self.times) + 1)))
-        values = np.zeros((n, slots, 2, m))
-        values[:, : self.first, 0] = past.g[:, member].transpose(2, 0, 1)
-        values[:, : self.first, 1] = past.dg[:, member].transpose(2, 0, 1)
-        knots = np.zeros(slots)
-        knots[: self.first] = self.times[: self.first]
-        return History(
-            past.tau, np.zeros(len(past.tau), np.int64), self.starts, self.source,
-            past.weight[min(member, len(past.weight) - 1)], np.arange(n) * (slots * 2 * m), np.full(n, slots - 1),
-            values.reshape(-1), knots, np.array([self.first - 1]),
-        )  # fmt: skip
-
-
-class PastInputs(NamedTuple):
-    """What a delayed run depends on besides its state: arrays, tensors, or their cotangents."""
-
-    tau: Any  # (N,) per sender, or (E,) per link
-    weight: Any  # (1 or members, E)
-    g: Any  # (knots, members, m, N) of the history
-    dg: Any
-
-
-class Pass:
-    """One run of one block of members, forward and backward."""
-
-    def __init__(
-        self, job: Job, network: Network, x: np.ndarray, block: slice, segments: list[slice], past: PastInputs | None
-    ):
-        self.job, self.network, self.block, self.segments, self.past = job, network, block, segments, past
-        self.shape = x[block].shape
-        self.starts, self.sizes, self.saves = _laid_out(job.grid)
-        self.checkpoints: list[np.ndarray] = []
-        self.tape: Tape | None = None
-        self.history: History | None = None
-        self.none = np.empty((0, 0))  # the tape has the room that other loops find in their scratch
-
-    def forward(self, x: np.ndarray, out: np.ndarray) -> None:
-        """Fill out (saves, members, d, N)."""
-        state = x[self.block].copy()
-        for segment in self.segments:
-            self.checkpoints.append(state.copy())
-            rows, found = self._record(segment, state)
-            out[rows, self.block] = found
-
-    def _record(self, segment: slice, state: np.ndarray) -> tuple[slice, np.ndarray]:
-        rows, saves = self._saves(segment)
-        steps = segment.stop - segment.start
-        if self.tape is None or len(self.tape.y) < steps:
-            self.tape = self._new_tape(steps, len(self.saves.step))
-        out = np.empty((len(saves.step), *self.shape))
-        job, stages = self.job, len(self.job.grid.tableau.b)
-        m, n = job.width * self.shape[0], self.shape[2]
-        work = Work(np.empty(self.shape), self.none, self.none, self.none, np.empty((stages, *self.shape)))
-        if self.past is not None:
-            assert job.rings is not None
-            self.history = job.rings.history(self.past, self.block.start)
-            work = work._replace(h=np.empty((m, n)))
-        ready(record, RECORD if self.past is None else DELAYED_RECORD)(
-            *job.kernels, job.grid.semi_implicit, job.grid.tableau, self.network, self.history, self.block.start, state, work,
-            self.starts[segment], self.sizes[segment], segment.start, saves, self.tape, out,
-        )  # fmt: skip
-        return rows, out
-
-    def backward(self, outbar: np.ndarray, collect: Callable[[Tape, slice], None]) -> tuple[Bars, PastBars | None]:
-        """Cotangents of the initial state, the parameters and the past; `collect` sees the tape of each segment."""
-        job, stages = self.job, len(self.job.grid.tableau.b)
-        m, n = job.width * self.shape[0], self.shape[2]
-        count = self.network.params.shape[1]
-        bars = Bars(
-            np.zeros(self.shape), np.empty(self.shape), np.empty((stages, *self.shape)), np.empty((m, n)),
-            np.empty((m, n)), np.zeros((self.shape[0], count, n)),
-        )  # fmt: skip
-        before: PastBars | None = None
-        for segment, state in zip(reversed(self.segments), reversed(self.checkpoints), strict=True):
-            if self.tape is None or segment is not self.segments[-1]:  # the forward pass left the tape of the last one
-                self._record(segment, state.copy())
-            assert self.tape is not None
-            rows, saves = self._saves(segment)
-            if self.history is not None:
-                before = PastBars(*map(np.zeros_like, (self.history.values, self.history.tau, self.history.weight)))
-            transposed = Transposed(job.back.meta, job.back.where, job.back.weight)
-            ready(reverse, REVERSE if self.past is None else DELAYED_REVERSE)(
-                *job.vjps, job.grid.semi_implicit, job.grid.tableau, self.network, transposed, self.history, before,
-                self.block.start, self.starts[segment], self.sizes[segment], segment.start, saves,
-                self.tape, np.array(outbar[rows, self.block]), bars,
-            )  # fmt: skip
-            collect(self.tape, segment)
-        self.tape = None  # its fields are spent
-        return bars, before
-
-    def _saves(self, segment: slice) -> tuple[slice, Saves]:
-        lo, hi = np.searchsorted(self.saves.step, [segment.start, segment.stop])
-        return slice(lo, hi), Saves(*(part[lo:hi] for part in self.saves))
-
-    def _new_tape(self, steps: int, saves: int) -> Tape:
-        members, _, n = self.shape
-        stages, m = len(self.job.grid.tableau.b), self.job.width
-        inside = saves if self.saves.inside.any() else 0
-        return Tape(
-            np.empty((steps, stages, *self.shape)), np.empty((steps, stages, members * m, n)),
-            np.empty((steps, stages, members * m, n)), np.empty((steps, *self.shape)), np.empty((inside, *self.shape)),
-            np.empty((steps, stages, m, n) if self.past else (0, 0, 0, 0)),
-        )  # fmt: skip
-
-
-def _laid_out(grid: Grid) -> tuple[np.ndarray, np.ndarray, Saves]:
-    """Starts and sizes of the steps, and the saves in them."""
-    step = np.array([k for k, found in grid.saves.items() for _ in found], np.int64)
-    weights = [w for found in grid.saves.values() for w in found]
-    inside = np.array([w is not None for w in weights], np.int64)
-    b = grid.tableau.b
-    stacked = np.array([b if w is None else w for w in weights], np.float64).reshape(len(step), len(b))
-    return np.array(grid.starts), np.array(grid.sizes), Saves(step, inside, stacked)
 
 
 class CompiledRun(torch.autograd.Function):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from oscillators import adaptive
 from oscillators.adaptive import ADAPTIVE_STEPS, adaptive_steps
-from oscillators.backward import CompiledRun, Job, PastInputs, Rings
+from oscillators.backward import CompiledRun
 from oscillators.checks import plain
 from oscillators.coupling import Compiled, Diffusive
 from oscillators.delayed import Delayed
@@ -22,6 +22,7 @@ from oscillators.kernels import FIELD, LAW, LAW_VJP, LIFT_VJP, PROJECT_VJP, TANG
 from oscillators.lookback import look_back
 from oscillators.loops import OK, Fate, Work, ready
 from oscillators.methods import ADAPTIVE, FIXED
+from oscillators.passes import Job, PastInputs, Rings
 from oscillators.problem import Problem, kernel_is_current, prepare
 from oscillators.system import components, projects
 from oscillators.task import Task
