@@ -10,7 +10,7 @@ import importlib
 import os
 from pathlib import Path
 
-TOPICS = ("dense", "rhs", "sparse", "delayed", "startup", "ensemble", "gradients")
+TOPICS = ("dense", "rhs", "sparse", "delayed", "startup", "ensemble", "gradients", "large")
 RESULTS = Path(__file__).parent / "results"
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",

@@ -1,0 +1,41 @@
+"""AKOrN: artificial Kuramoto oscillatory neurons (Miyato et al. 2025), on the core's law of unit vectors."""
+
+from neural.akorn.attention import Attention
+from neural.akorn.boards import board_scores, check_boards, digits
+from neural.akorn.classifier import ClassifierAKOrN
+from neural.akorn.connectivity import Connectivity, Convolution
+from neural.akorn.frequency import Antisymmetric, PairFrequency
+from neural.akorn.itrconv import ItrConv
+from neural.akorn.layer import KuramotoLayer, Run
+from neural.akorn.objects import ObjectAKOrN
+from neural.akorn.parts import NetworkRun, kuramoto_layer
+from neural.akorn.published import Loaded, network_from
+from neural.akorn.readout import Readout
+from neural.akorn.resnet import ResNet18
+from neural.akorn.sudoku import SudokuAKOrN
+from neural.akorn.transformer import ImageTransformer, SudokuTransformer
+
+__all__ = [
+    "Antisymmetric",
+    "Attention",
+    "ClassifierAKOrN",
+    "Connectivity",
+    "Convolution",
+    "ImageTransformer",
+    "ItrConv",
+    "KuramotoLayer",
+    "Loaded",
+    "NetworkRun",
+    "ObjectAKOrN",
+    "PairFrequency",
+    "Readout",
+    "ResNet18",
+    "Run",
+    "SudokuAKOrN",
+    "SudokuTransformer",
+    "board_scores",
+    "check_boards",
+    "digits",
+    "kuramoto_layer",
+    "network_from",
+]

@@ -1,0 +1,18 @@
+"""Modules of torch on maps whose channels are the last axis, (B, ..., ch)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def on_last(layer: nn.Module, x: Tensor) -> Tensor:
+    """A layer of torch on a map with its channels last, (B, ..., in) -> (B, ..., out), without copies.
+
+    A convolution of one cell is a product of matrices, and computed as one on any number of axes.
+    """
+    if isinstance(layer, nn.Linear):
+        return layer(x)
+    if isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.weight[0, 0].numel() == 1 and set(layer.stride) == {1}:
+        return functional.linear(x, layer.weight.flatten(1), layer.bias)
+    return layer(x.movedim(-1, 1)).movedim(1, -1)

@@ -1,0 +1,75 @@
+"""One step on the sphere: the core's law and projection, and for CPU tensors the same in one compiled loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from neural.akorn import kernels
+from neural.akorn.frequency import PlaneRotation, Rotation
+from oscillators import SphereKuramoto
+
+Step = Callable[[Tensor, Tensor, Tensor, Rotation | None, Tensor | float], Tensor]
+SPHERE = SphereKuramoto()
+
+
+def euler(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None, gamma: Tensor | float) -> Tensor:
+    """x' = Π(x + γ (h - ⟨x, h⟩ x)), h = y + c + Ω x, of oscillators (..., n). Ω x is tangent: the law leaves it as it is."""
+    gamma = torch.as_tensor(gamma, dtype=x.dtype, device=x.device)
+    if not kernels.usable(x, y, c, gamma):
+        return SPHERE.project(x + gamma * SPHERE.law(0.0, x, local_field(x, y, c, omega)))
+    if isinstance(omega, PlaneRotation):
+        return _Euler.apply(x, y, c, omega.rates, gamma)
+    return _Euler.apply(x, y if omega is None else y + omega(x), c, x.new_empty(0, 0), gamma)
+
+
+class _Euler(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, c: Tensor, rates: Tensor, gamma: Tensor) -> Tensor:
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        kernels.euler_step(*_arrays(x, y, c, rates, gamma), _grouped(out))
+        ctx.save_for_backward(x, y, c, rates, gamma, out)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, bar: Tensor) -> tuple[Tensor, ...]:
+        *given, out = ctx.saved_tensors
+        rates, gamma = given[3:]
+        x_bar, h_bar = torch.empty_like(out), torch.empty_like(out)
+        rates_bar = torch.zeros(rates.shape, dtype=rates.dtype)
+        results = *map(_grouped, (out, bar, x_bar, h_bar)), rates_bar.numpy()
+        gamma_bar = kernels.euler_step_bar(*_arrays(*given), *results)
+        return x_bar, h_bar, h_bar, rates_bar, gamma.new_full(gamma.shape, gamma_bar)
+
+
+def _arrays(x: Tensor, y: Tensor, c: Tensor, rates: Tensor, gamma: Tensor) -> tuple[Any, ...]:
+    step = gamma.detach().numpy().reshape(-1)[0]
+    return *map(_grouped, (x, y, c)), *kernels.numbers(rates), step, (0,) * x.shape[-1]
+
+
+def _grouped(x: Tensor) -> Any:
+    """(..., oscillator, n) as (cell, oscillator, n)."""
+    return kernels.numbers(x)[0].reshape(-1, *x.shape[-2:])
+
+
+def untangent(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None, gamma: Tensor | float) -> Tensor:
+    """Π(x + γ h), without the law's projection of the field."""
+    return SPHERE.project(x + gamma * local_field(x, y, c, omega))
+
+
+def exponential(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None, gamma: Tensor | float) -> Tensor:
+    """The exponential map, x cos γ‖d‖ + d/‖d‖ sin γ‖d‖ with d = h - ⟨x, h⟩ x: along the great circle of d."""
+    d = SPHERE.law(0.0, x, local_field(x, y, c, omega))
+    angle = gamma * torch.linalg.vector_norm(d, dim=-1, keepdim=True)
+    return torch.cos(angle) * x + gamma * torch.sinc(angle / math.pi) * d
+
+
+def local_field(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None) -> Tensor:
+    """h = y + c + Ω x."""
+    return y + c if omega is None else y + c + omega(x)

@@ -1,0 +1,41 @@
+"""2 × 2 blocks on the two halves of every feature pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from neural.akorn import kernels
+
+
+def turn(u: Tensor, blocks: Tensor) -> Tensor:
+    """Blocks on feature pairs, u'_α = Σ_β M_αβ u_β.
+
+    Args:
+        u: (B, token, part, head, 2, pair).
+        blocks: M of each token and part, (token, part, 2, 2, pair), the same for all heads.
+    """
+    if kernels.usable(u, blocks):
+        return _Turn.apply(u, blocks)
+    first, second = blocks[:, :, None, :, 0], blocks[:, :, None, :, 1]
+    return first * u[..., :1, :] + second * u[..., 1:, :]
+
+
+class _Turn(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, blocks: Tensor) -> Tensor:
+        ctx.save_for_backward(u, blocks)
+        out = torch.empty_like(u, memory_format=torch.contiguous_format)
+        kernels.turned(*kernels.numbers(u, blocks, out))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, bar: Tensor) -> tuple[Tensor, Tensor]:
+        u, blocks = (t.contiguous() for t in ctx.saved_tensors)
+        u_bar, blocks_bar = torch.empty_like(u), torch.zeros_like(blocks)
+        kernels.turned_bar(*kernels.numbers(u, blocks, bar, u_bar, blocks_bar))
+        return u_bar, blocks_bar
