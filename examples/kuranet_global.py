@@ -29,7 +29,7 @@ import analysis
 from analysis import plot
 from examples import experiment
 from examples.experiment import Preset, Score, Task, published
-from neural.kuranet import Horizon, Recipe, oscillators, recipes, run
+from neural.kuranet import Horizon, oscillators, recipes, run
 
 CASES = ("I", "II", "III")
 PAPER = {
@@ -39,21 +39,12 @@ PAPER = {
 }
 PAPER_R2 = {"I": 0.81, "II": 0.64, "III": 0.14}
 PUBLISHED = {"I": recipes.CASE_I, "II": recipes.CASE_II, "III": recipes.CASE_III}
-OURS = Recipe(
-    lr=1e-3,
-    clip=1.0,
-    epochs=6,
-    optimizer="adam",
-    cosine=True,
-    standardised=True,
-    horizon=Horizon(truncated=False),
-)
-OURS_LATE = replace(OURS, horizon=Horizon(burn_in=0, window=150, truncated=False))  # with delays every state counts
+OURS = {"I": recipes.OUR_CASES, "II": recipes.OUR_CASE_II, "III": recipes.OUR_CASE_III}
 SMALL = {case: replace(recipe, nodes=20, epochs=1) for case, recipe in PUBLISHED.items()}
 PRESETS = {
     "cpu": Preset(PUBLISHED, steps=1000),
     "paper": Preset(PUBLISHED),
-    "ours": Preset({"I": OURS, "II": OURS, "III": OURS_LATE}, steps=1000),
+    "ours": Preset(OURS, steps=1000),
     "small": Preset(SMALL, nodes=100, networks=2, size=20, large=100, subset=50, steps=20),
 }
 DATA = Horizon(burn_in=1000, window=50)

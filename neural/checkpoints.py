@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from neural.akorn.published import Loaded, network_from
 from neural.kuranet.network import CouplingNetwork
 from oscillators import checks
 
@@ -45,6 +46,18 @@ def save_kuranet(network: CouplingNetwork, path: str | os.PathLike) -> None:
         np.savez_compressed(path, **{f"weight/{name}": value.cpu().numpy() for name, value in weights.items()})  # type: ignore[arg-type]
     else:
         torch.save(weights, path)
+
+
+def load_akorn(
+    source: str | os.PathLike | Mapping[str, Any], which: Literal["ema", "online"] = "ema", **options: Any
+) -> Loaded:
+    """A network of AKOrN or a baseline from published weights, with a report; see `neural.akorn.network_from`.
+
+    Args:
+        source: a state dict, or a file: .npz with `weight/...`, or what torch.save wrote of the weights or the training.
+    """
+    given = source if isinstance(source, Mapping) else _read(Path(source))
+    return network_from({name.removeprefix("weight/"): value for name, value in given.items()}, which, **options)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -126,12 +126,16 @@ def _state(system: System, x0: Any) -> Tensor:
 
 def _law_shaped(system: System, name: str, value: Any) -> Any:
     """Finite numbers; complex ones of an amplitude system as real pairs."""
+    return checks.real_array(name, _pairs(system, value), allow_integer=False)
+
+
+def _pairs(system: System, value: Any) -> Any:
+    """Complex numbers of an amplitude system as real pairs."""
     if system.kind == "complex" and isinstance(value, Tensor) and value.is_complex():
-        value = torch.view_as_real(value.resolve_conj())
-    elif system.kind == "complex" and not isinstance(value, Tensor) and np.iscomplexobj(value):
-        value = checks.complex_numbers(name, value)
-        value = np.stack([value.real, value.imag], axis=-1)
-    return checks.real_array(name, value, allow_integer=False)
+        return torch.view_as_real(value.resolve_conj())
+    if system.kind == "complex" and not isinstance(value, Tensor) and np.iscomplexobj(value):
+        return np.stack([np.real(value), np.imag(value)], axis=-1)
+    return value
 
 
 def _flow(system: System, coupling: Coupling, x: Tensor, drive: Any) -> Flow:
@@ -168,7 +172,11 @@ def _history(system: System, x: Tensor, history: Any, start: float) -> Any:
         system.check_state(checks.plain(past.expand(x.shape)), name)
         return past
 
-    return arguments.constant_or_moving("history", history, checked, start)
+    if not callable(history):
+        return checked("history", history)
+    checks.callable_with("history", history, 1, "f(t)")
+    checked(f"history({start:g})", history(float(start)))
+    return lambda t: beside("history", _pairs(system, history(t)), x)
 
 
 def _check_step(method: str, dt: Any, t: np.ndarray) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oscillators.checks import plain
+from oscillators.checks import plain, real_array
 from oscillators.coupling import Dense
 from oscillators.delayed import Delayed
 from oscillators.past import BACKWARD, SPACING, check_delays, check_history
@@ -149,15 +149,12 @@ def look_back(
         past = flat(system.lift(history.expand(x.shape)))
         past = past.expand(len(early), *past.shape)
         return look, (past, torch.zeros_like(past))
-    g, dg = zip(*(_knot(system, history, x, float(t), largest) for t in early), strict=True)
-    return look, (torch.stack([flat(v) for v in g]), torch.stack([flat(v) for v in dg]))
-
-
-def _knot(system: System, history: Any, x: Tensor, t: float, dt: float) -> tuple[Tensor, Tensor]:
-    """Lifted history at time t, and its velocity by backward differences of order 4 (a history may end at t)."""
-    e = SPACING * dt
-    near = [system.lift(history(t - i * e).expand(x.shape)) for i in range(5)]
-    return near[0], sum(w * g for w, g in zip(BACKWARD, near, strict=True)) / (12.0 * e)
+    e = SPACING * largest
+    states = torch.stack([history(float(t) - i * e).expand(x.shape) for t in early for i in range(len(BACKWARD))])
+    real_array("history", states)
+    near = system.lift(states).unflatten(0, (len(early), len(BACKWARD)))
+    slope = torch.tensordot(near.new_tensor(BACKWARD), near, dims=([0], [1])) / (12.0 * e)
+    return look, (flat(near[:, 0]), flat(slope))
 
 
 def _senders(delayed: Delayed, nodes: tuple[int, ...], x: Tensor) -> tuple[Tensor, Tensor]:

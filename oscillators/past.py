@@ -25,7 +25,7 @@ class Past:
     source: np.ndarray
     weight: np.ndarray  # (1 or members, E)
     longest: np.ndarray  # (N,) longest delay of each sender
-    lifted: Callable[[float, int], np.ndarray]  # (time, member) -> (m, N)
+    lifted: Callable[[Any, int], np.ndarray]  # (times, member) -> (..., m, N)
     constant: bool
 
     @staticmethod
@@ -71,33 +71,40 @@ class Past:
             rings = history.values.reshape(-1, 2, m)  # slot, value or velocity, component
             rings[:, 0] = np.repeat(g.T, mask + 1, axis=0)
         else:
-            for k in held:
-                self._write(history, int(k), t0 - (knots - k) * largest, member, largest)
+            self._write(history, held, history.knots[held & mask.max()], member, largest)
         # Every delay starts at the oldest knot its sender still holds.
         holder = self.source if len(self.starts) else np.arange(n)
         history.pointer[:] = np.maximum(knots - mask[holder], 0)
         return history
 
-    def _write(self, history: History, k: int, t: float, member: int, dt: float) -> None:
-        """Knot k: the lifted history and its velocity, by backward differences of order 4 (it may end at t)."""
+    def _write(self, history: History, held: np.ndarray, times: np.ndarray, member: int, dt: float) -> None:
+        """Knots at these times: the lifted history and its velocity, by backward differences of order 4 (it may end at t)."""
         e = SPACING * dt
-        near = [self.lifted(t - i * e, member) for i in range(5)]
-        dg = np.tensordot(BACKWARD, near, axes=1) / (12.0 * e)
-        keep = np.flatnonzero(history.newest[0] - k <= history.mask)  # rings long enough to hold this knot
-        slot = history.offset[keep] // (2 * len(dg)) + (k & history.mask[keep])
-        rings = history.values.reshape(-1, 2, len(dg))
-        rings[slot, 0], rings[slot, 1] = near[0][:, keep].T, dg[:, keep].T
+        near = self.lifted(times[:, None] - e * np.arange(len(BACKWARD)), member)  # (knot, point, m, N)
+        dg = np.tensordot(BACKWARD, near, axes=(0, 1)) / (12.0 * e)
+        m = near.shape[2]
+        rings = history.values.reshape(-1, 2, m)
+        for k, g, slope in zip(held, near[:, 0], dg, strict=True):
+            keep = np.flatnonzero(history.newest[0] - k <= history.mask)  # rings long enough to hold this knot
+            slot = history.offset[keep] // (2 * m) + (k & history.mask[keep])
+            rings[slot, 0], rings[slot, 1] = g[:, keep].T, slope[:, keep].T
 
 
 def _lifted(history: Any, system: System, nodes: tuple[int, ...], lead: tuple[int, ...]) -> Callable:
-    shape = (*nodes, *((-1,) if components(system) else ()))
+    """Times (...) and a member -> the lifted states (..., m, N) it had then."""
+    axes = components(system)
 
-    def at(t: float, member: int) -> np.ndarray:
+    def at(times: Any, member: int) -> np.ndarray:
+        states = np.stack([state(float(t), member) for t in np.ravel(times)])
+        g = system.lift(states).reshape(*np.shape(times), int(np.prod(nodes)), -1)
+        return np.ascontiguousarray(np.moveaxis(g, -1, -2))
+
+    def state(t: float, member: int) -> np.ndarray:
         x = history(t) if callable(history) else history
-        tail = x.shape[x.ndim - components(system) :]
-        whole = np.broadcast_to(x, (*lead, *nodes, *tail)).reshape(-1, *shape[: len(nodes)], *tail)
-        g = system.lift(whole[min(member, len(whole) - 1)])
-        return np.ascontiguousarray(g.reshape(-1, g.shape[-1]).T)
+        tail = x.shape[x.ndim - axes :]
+        if x.ndim <= len(nodes) + axes:
+            return np.broadcast_to(x, (*nodes, *tail))
+        return np.broadcast_to(x, (*lead, *nodes, *tail)).reshape(-1, *nodes, *tail)[member]
 
     return at
 

@@ -12,6 +12,8 @@ from neural.akorn.parts import NetworkRun, kuramoto_layer
 from neural.akorn.published import Loaded, network_from
 from neural.akorn.readout import Readout
 from neural.akorn.resnet import ResNet18
+from neural.akorn.schedule import MovingAverage, warmup
+from neural.akorn.simclr import simclr_loss
 from neural.akorn.sudoku import SudokuAKOrN
 from neural.akorn.transformer import ImageTransformer, SudokuTransformer
 
@@ -25,6 +27,7 @@ __all__ = [
     "ItrConv",
     "KuramotoLayer",
     "Loaded",
+    "MovingAverage",
     "NetworkRun",
     "ObjectAKOrN",
     "PairFrequency",
@@ -38,4 +41,6 @@ __all__ = [
     "digits",
     "kuramoto_layer",
     "network_from",
+    "simclr_loss",
+    "warmup",
 ]

@@ -56,6 +56,8 @@ class Convolution(Connectivity):
         convolve = functional.conv1d if dims == 1 else functional.conv2d
 
         def act(x: Tensor) -> Tensor:
-            return convolve(x.movedim(-1, 1), self.weight, padding=padding).movedim(1, -1)
+            maps = x.movedim(-1, 1)
+            maps = maps.contiguous() if maps.device.type == "cpu" else maps
+            return convolve(maps, self.weight, padding=padding).movedim(1, -1)
 
         return act, self.bias

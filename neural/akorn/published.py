@@ -89,7 +89,9 @@ def _check_twins(weights: Weights) -> None:
     for name, value in weights.items():
         twin = name.replace(".0.0.", ".0.1.")
         if name.count(".0.0.") == 1 and twin in weights and not torch.equal(value, weights[twin]):
-            raise ValueError(f"`source` must hold the same `{name}` and `{twin}`, but they differ; c and x share this layer.")
+            raise ValueError(
+                f"`source` must hold the same `{name}` and `{twin}`, but they differ; c and x share this layer."
+            )
 
 
 Kind = tuple[Callable[..., nn.Module], Callable[[Weights], dict[str, Any]], tuple[str, ...]]
@@ -197,7 +199,11 @@ def _layer(weights: Weights, prefix: str, ch: int) -> dict[str, Any]:
     found: dict[str, Any] = {
         "omega": kind if omega is None else "global" if omega.ndim == 1 else "pair",
         "omega_off": "identity",
-        "c_norm": "gn" if prefix + "c_norm.weight" in weights else "sandb" if prefix + "c_norm.scale" in weights else None,
+        "c_norm": "gn"
+        if prefix + "c_norm.weight" in weights
+        else "sandb"
+        if prefix + "c_norm.scale" in weights
+        else None,
     }
     return found if kernel is None else found | {"ksize": kernel.shape[-1]}
 

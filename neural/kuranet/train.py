@@ -36,6 +36,7 @@ class Recipe:
         kind, per_node: see `KuraNet`. hidden, init: see `CouplingNetwork`.
         standardised: whether features are shifted and scaled to mean 0 and variance 1 over the training nodes.
         uniform: whether a run starts at phases uniform on the circle instead of where its nodes start by themselves.
+        growth: share of the training over which the burn-in grows from 0 to that of the horizon.
         varied: whether each window is as long as a number of steps drawn log-uniformly from 1 to that of the horizon.
     """
 
@@ -53,6 +54,7 @@ class Recipe:
     init: Init = "default"
     standardised: bool = False
     uniform: bool = False
+    growth: float = 0.0
     varied: bool = False
 
     def __post_init__(self):
@@ -74,8 +76,10 @@ class Recipe:
             return 2 * pi * torch.rand(len(nodes), generator=generator, dtype=torch.float64)
         return nodes.start(generator)
 
-    def draw_horizon(self, generator: torch.Generator) -> Horizon:
-        """The horizon of an iteration."""
+    def draw_horizon(self, progress: float, generator: torch.Generator) -> Horizon:
+        """The horizon of an iteration, when this share of the training is done."""
+        if progress < self.growth:
+            return replace(self.horizon, burn_in=round(self.horizon.burn_in * progress / self.growth))
         if not self.varied:
             return self.horizon
         u = torch.rand((), generator=generator, dtype=torch.float64).item()
@@ -125,7 +129,8 @@ class Training:
     def step(self, nodes: Nodes) -> None:
         """One iteration with one network."""
         theta = self.recipe.start(nodes, self.generator).to(self.device)
-        horizon, nodes = self.recipe.draw_horizon(self.generator), nodes.to(self.device)
+        horizon = self.recipe.draw_horizon(len(self.loss) / self.iterations, self.generator)
+        nodes = nodes.to(self.device)
         self.model.train()
         K = self.model(nodes.x)
         loss = nodes.loss(run(K, nodes, theta, horizon).window)

@@ -122,9 +122,18 @@ def test_a_layer_runs_on_tokens_anywhere(rng):
         (lambda: Attention(8, 2, "gta"), "`at` must say where the tokens are"),
         (lambda: Attention(8, 2, "absolute", (2, 2)), "`positions` must be one of"),
         (lambda: Attention(8, 2, stored_as="dense"), "`stored_as` must be one of"),
-        (lambda: Attention(8, 2, "rope", (2, 2))(torch.zeros(1, 2, 3, 8)), "the grid \\(2, 2\\), but has the grid \\(2, 3\\)"),
-        (lambda: Attention(8, 2, "gta", torch.zeros(5, 2))(torch.zeros(1, 4, 8)), "5 coordinates, but has the grid \\(4,\\)"),
-        (lambda: Attention(8, 2, "gta", (2, 2))(torch.zeros(1, 4, 8)), "the grid \\(2, 2\\), but has the grid \\(4,\\)"),
+        (
+            lambda: Attention(8, 2, "rope", (2, 2))(torch.zeros(1, 2, 3, 8)),
+            "the grid \\(2, 2\\), but has the grid \\(2, 3\\)",
+        ),
+        (
+            lambda: Attention(8, 2, "gta", torch.zeros(5, 2))(torch.zeros(1, 4, 8)),
+            "5 coordinates, but has the grid \\(4,\\)",
+        ),
+        (
+            lambda: Attention(8, 2, "gta", (2, 2))(torch.zeros(1, 4, 8)),
+            "the grid \\(2, 2\\), but has the grid \\(4,\\)",
+        ),
         (lambda: waves(grid_coordinates((2, 2)), 6), "`ch` must be a multiple of 4"),
     ],
 )

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 import analysis
 from neural.akorn import Antisymmetric, Attention, Convolution, KuramotoLayer, PairFrequency
 from neural.akorn.layer import NodeField
+from neural.akorn.parts import initialize
 from oscillators import Dense, Kuramoto, SphereKuramoto, simulate
 from oscillators.arrays import unit_vector
 
@@ -47,6 +48,7 @@ def convolution_layer(rng, n, *, omega=None, **options):
 
 def attention_layer(rng, *, n=4, ch=16, grid=GRID, **options):
     layer = KuramotoLayer(Attention(ch, 2, "gta", grid), ch, n, **options)
+    initialize(layer, rng)
     for parameter in layer.parameters():
         parameter.data += 0.2 * normal(rng, *parameter.shape)
     return layer
@@ -252,7 +254,10 @@ def test_any_module_connects(rng):
 @pytest.mark.parametrize("n", [2, 3, 4])
 def test_a_rotation_is_at_right_angles_to_the_state(rng, n, shared, omega):
     x = normal(rng, 5, OSCILLATORS, n)
-    turned = omega(OSCILLATORS * n, n, shared)(x)
+    rotation = omega(OSCILLATORS * n, n, shared)
+    for parameter in rotation.parameters():
+        parameter.data = normal(rng, *parameter.shape)
+    turned = rotation(x)
     torch.testing.assert_close((turned * x).sum(-1), torch.zeros(5, OSCILLATORS))
     assert turned.abs().max() > 0.1
 
@@ -292,8 +297,14 @@ def test_without_projection_the_whole_field_moves_the_state(rng):
         (lambda layer, x, c: KuramotoLayer(NoAction(), 8, 3), "`ch` must be a multiple of n >= 2, but is 8 with n = 3"),
         (lambda layer, x, c: KuramotoLayer(NoAction(), 8, 4, omega_off="none"), "`omega_off` must be one of"),
         (lambda layer, x, c: KuramotoLayer(NoAction(), 8, 4, c_norm="bn"), "`c_norm` must be one of"),
-        (lambda layer, x, c: KuramotoLayer(NoAction(), 8, 4, tangent=False, step="exponential"), "`step` must be 'euler'"),
-        (lambda layer, x, c: KuramotoLayer(NoAction(), 8, 4, tangent=False).solve(x, c, [0, 1]), "`tangent` must be True"),
+        (
+            lambda layer, x, c: KuramotoLayer(NoAction(), 8, 4, tangent=False, step="exponential"),
+            "`step` must be 'euler'",
+        ),
+        (
+            lambda layer, x, c: KuramotoLayer(NoAction(), 8, 4, tangent=False).solve(x, c, [0, 1]),
+            "`tangent` must be True",
+        ),
         (lambda layer, x, c: Convolution(8, 4), "`ksize` must be odd, but is 4"),
         (lambda layer, x, c: Convolution(8, 3, 3), "`dims` must be 1 or 2, but is 3"),
         (lambda layer, x, c: PairFrequency(7, 2), "`ch` must be a multiple of n >= 2, but is 7"),

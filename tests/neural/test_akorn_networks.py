@@ -50,7 +50,10 @@ NETWORKS = {
     "sudoku without attention": (lambda **options: small_sudoku(J="conv", **options), board),
     "objects": (small_objects, images),
     "classifier": (small_classifier, images),
-    "mixed classifier": (lambda **options: small_classifier(J=["conv", "conv", "attn"], T=[3, 2, 1], **options), images),
+    "mixed classifier": (
+        lambda **options: small_classifier(J=["conv", "conv", "attn"], T=[3, 2, 1], **options),
+        images,
+    ),
 }
 each = pytest.mark.parametrize(("build", "data"), NETWORKS.values(), ids=NETWORKS)
 
@@ -271,7 +274,11 @@ def test_boxes_may_be_oblong():
         (lambda: small_objects(psize=5), ValueError, "`imsize` must be a multiple of `psize`"),
         (lambda: small_objects(J="dense"), ValueError, "`J` must be one of"),
         (lambda: small_objects(omega="all"), ValueError, "`omega` must be one of"),
-        (lambda: small_classifier(ensemble=2)(images(), images()), ValueError, "`x0` must be None for an ensemble of 2"),
+        (
+            lambda: small_classifier(ensemble=2)(images(), images()),
+            ValueError,
+            "`x0` must be None for an ensemble of 2",
+        ),
         (lambda: ItrConv(16, 4), ValueError, "`ksize` must be odd"),
     ],
 )

@@ -14,6 +14,7 @@ from neural.akorn import (
     SudokuTransformer,
     network_from,
 )
+from neural.checkpoints import load_akorn
 
 DATA = Path(__file__).parents[1] / "data" / "akorn"
 
@@ -65,6 +66,18 @@ def test_our_own_weights_come_back(build):
     assert {k: v.shape for k, v in loaded.network.state_dict().items()} == {
         k: v.shape for k, v in network.state_dict().items()
     }
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pth"])
+def test_files_are_read(tmp_path, suffix):
+    path, state = DATA / "objdisc_itrsa.npz", weights("objdisc_itrsa")
+    if suffix == ".pth":
+        path = tmp_path / "checkpoint_3.pth"
+        tensors = {f"module.{key}": torch.as_tensor(value) for key, value in state.items()}
+        torch.save({"epoch": 3, "model_state_dict": tensors, "optimizer_state_dict": {}, "loss": 0.5}, path)
+    loaded = load_akorn(path, T=2)
+    assert np.array_equal(loaded.network.pos_embed.detach().numpy(), state["pos_embed"])
+    assert loaded.unused == (() if suffix == ".npz" else ("epoch", "optimizer_state_dict", "loss"))
 
 
 @pytest.mark.parametrize("which", ["ema", "online"])

@@ -140,10 +140,10 @@ def test_runs_may_start_anywhere_on_the_circle():
 
 def test_the_number_of_steps_may_be_drawn_log_uniformly():
     recipe, generator = recipes.OUR_CLUSTERS, torch.Generator().manual_seed(0)
-    steps = torch.tensor([recipe.draw_horizon(generator).window - 1 for _ in range(3000)])
+    steps = torch.tensor([recipe.draw_horizon(0.0, generator).window - 1 for _ in range(3000)])
     assert sorted({*steps.tolist()} - {*range(1, 100)}) == []
     assert (steps < 10).double().mean().item() == pytest.approx(0.5, abs=0.05)  # 10 is half way from 1 to 100
-    assert recipes.CLUSTERS.draw_horizon(generator) == recipes.CLUSTERS.horizon
+    assert recipes.CLUSTERS.draw_horizon(0.0, generator) == recipes.CLUSTERS.horizon
 
 
 def test_standardised_features_have_mean_zero_and_variance_one():
@@ -218,3 +218,11 @@ def test_points_with_a_feature_that_is_no_number_are_refused():
     data = Points(torch.full((5, 2), torch.nan), torch.arange(5) % 2, 2)
     with pytest.raises(ValueError, match="`x` must be finite"):
         train(replace(RECIPES["clusters"], nodes=5), data)
+
+
+def test_a_growing_burn_in_reaches_its_length_after_its_share_of_the_training():
+    recipe, generator = recipes.OUR_CASE_II, torch.Generator()
+    grown = [recipe.draw_horizon(progress, generator).burn_in for progress in (0.0, 0.3, 0.6, 1.0)]
+    full = recipe.horizon.burn_in
+    assert grown == [0, round(full / 2), full, full]
+    assert {recipe.draw_horizon(progress, generator).window for progress in (0.0, 0.5, 1.0)} == {recipe.horizon.window}

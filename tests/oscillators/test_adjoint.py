@@ -75,13 +75,18 @@ def test_a_run_recorded_in_segments_equals_one_on_a_single_tape(member, options,
     assert_equal_gradients(gradients(net, t=t, **options), whole)
 
 
-def test_a_drive_too_long_to_keep_is_differentiated_on_tensors(monkeypatch):
-    def make(theta, c):
-        return {"system": PHASES, "coupling": K, "x0": theta, "drive": lambda t: c * (1 + t)}
+def driven(theta, c):
+    return {"system": PHASES, "coupling": K, "x0": theta, "drive": lambda t: c * (1 + t)}
 
-    net = Network(make, {"theta": THETA, "c": np.full((N, 2), 0.3)})
+
+@pytest.mark.parametrize(
+    "net",
+    [Network(driven, {"theta": THETA, "c": np.full((N, 2), 0.3)}), delayed(PHASES)],
+    ids=["moving drive", "delays"],
+)
+def test_what_is_too_long_to_keep_is_differentiated_on_tensors(net, monkeypatch):
     kept = gradients(net, dt=DT)
-    monkeypatch.setattr(compiled, "DRIVE_BYTES", 0)
+    monkeypatch.setattr(compiled, "KEPT_BYTES", 0)
     assert_equal_gradients(gradients(net, dt=DT), kept)
 
 

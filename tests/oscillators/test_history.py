@@ -23,7 +23,7 @@ def velocity(t):
     return C[1] + t * (2 * C[2] + 3 * t * C[3])
 
 
-def past_of(tau, starts=(), source=(), constant=False, lifted=lambda t, member: cubic(t)):
+def past_of(tau, starts=(), source=(), constant=False, lifted=lambda t, member: cubic(np.asarray(t)[..., None, None])):
     longest = np.zeros(N)
     np.maximum.at(longest, source if len(source) else np.arange(N), tau)
     weight = WEIGHT if len(source) else np.empty((1, 0))

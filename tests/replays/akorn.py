@@ -1,4 +1,4 @@
-"""AKOrN, replayed: layers, attention, readouts, blocks, networks, baselines.
+"""AKOrN, replayed: layers, attention, readouts, blocks, networks, baselines, training.
 
 The published code has its channels first, counts E_0, ..., E_(T-1) after a leading 0, and leaves out the start; ours has
 channels last and all states x_0, ..., x_T with their energies.
@@ -18,6 +18,7 @@ from neural.akorn import (
     Attention,
     ClassifierAKOrN,
     ImageTransformer,
+    MovingAverage,
     ObjectAKOrN,
     PairFrequency,
     Readout,
@@ -26,6 +27,8 @@ from neural.akorn import (
     board_scores,
     digits,
     kuramoto_layer,
+    simclr_loss,
+    warmup,
 )
 from neural.akorn.positions import grid_coordinates, waves
 from neural.akorn.readout import full_readout
@@ -171,6 +174,7 @@ def sudoku_network(golden: Golden) -> tuple[SudokuAKOrN, Tensor]:
         meta.get("L", 1),
         meta["T"],
         J=meta.get("J", "attn"),
+        ksize=meta.get("ksize", 3),
         nonlinear=meta.get("nl", True),
         heads=meta["heads"],
         **_layer({"use_omega": True, "global_omg": True} | meta),
@@ -268,6 +272,57 @@ def classification(golden: Golden) -> dict[str, Any]:
     }
 
 
+def similarity(golden: Golden) -> dict[str, Any]:
+    outputs = {}
+    for i, (_, _, temperature, normalize) in enumerate(golden.meta["cases"]):
+        views = [_leaf(golden, f"{i}/{name}") for name in ("z1", "z2")]
+        loss = simclr_loss(*views, temperature, normalize)
+        outputs[f"{i}/loss"] = loss
+        outputs[f"{i}/grad_z1"], outputs[f"{i}/grad_z2"] = torch.autograd.grad(loss, views)
+    return outputs
+
+
+def schedules(golden: Golden) -> dict[str, Any]:
+    """Averages of one number that moves, and factors of a rate."""
+    outputs = {}
+    for i, (beta, every, after, _) in enumerate(golden.meta["ema_cases"]):
+        weight = nn.ParameterList([torch.tensor(0.3, dtype=torch.float64)])
+        average, values = MovingAverage(weight, beta, every, after), []
+        for value in golden.tensor(f"{i}/traj"):
+            weight[0].data.copy_(value)
+            average.update(weight)
+            values.append(float(average.network[0]))
+        outputs[f"{i}/ema"] = Output(values, 1e-6, 1.0)
+    rates = [warmup(k, golden.meta["warmup_iters"]) for k in range(len(golden.outputs["warmup_lr"]))]
+    return outputs | {"warmup_lr": Output(rates, 1e-6, 1.0)}
+
+
+def training(golden: Golden) -> dict[str, Any]:
+    """Steps of Adam with clipped gradients on the same boards, and averages of the weights."""
+    meta = golden.meta
+    own, boards = sudoku_network(golden)
+    solutions = digits(golden.tensor("solution")).flatten() - 1
+    optimizer = torch.optim.Adam(own.parameters(), lr=meta["lr"])
+    ema = meta["ema"]
+    average = MovingAverage(own, ema["beta"], ema["update_every"], ema["update_after_step"])
+    losses, norms = [], []
+    for noise in golden.tensor("noise"):
+        loss = functional.cross_entropy(own(boards, _last(noise)).flatten(0, 2), solutions)
+        optimizer.zero_grad()
+        loss.backward()
+        norms.append(nn.utils.clip_grad_norm_(own.parameters(), meta["clip_grad_norm"]))
+        optimizer.step()
+        average.update(own)
+        losses.append(loss)
+    final = own.state_dict() | {"x0": golden.weights["x0"]}  # which nothing reads
+    return {
+        "losses": torch.stack(losses),
+        "gradnorm": torch.stack(norms),
+        **{f"final/{name}": Output(value, 1e-7, 1.0) for name, value in final.items()},
+        **{f"ema/{name}": Output(value, 1e-6, 1.0) for name, value in average.network.state_dict().items()},
+    }
+
+
 def _layer(meta: dict[str, Any]) -> dict[str, Any]:
     """Options of a layer by our names."""
     shared = meta.get("global_omg", False)
@@ -340,5 +395,8 @@ REPLAYS = {
         "objdisc_akorn": objects,
         "objdisc_itrsa": object_transformer,
         "classification_": classification,
+        "simclr_": similarity,
+        "ema_": schedules,
+        "sudoku_train": training,
     }.items()
 }
