@@ -16,7 +16,7 @@ Array = Any  # a NumPy array or a torch tensor
 
 def namespace(*arrays: Array) -> Any:
     """The array namespace (NumPy's or torch's) of the arguments; Python numbers and lists count as NumPy."""
-    found = [a for a in arrays if is_array_api_obj(a) and not isinstance(a, np.ndarray | np.generic)]
+    found = [a for a in arrays if is_array_api_obj(a) and not isinstance(a, (np.ndarray, np.generic))]
     return array_namespace(*(found or [np.empty(0)]))
 
 
@@ -39,7 +39,7 @@ def cross(u: Array, h: Array) -> Array:
 def like(value: Array, x: Array) -> Array:
     """A NumPy array beside x: in its namespace, and with its precision and device if x is a tensor."""
     xp = namespace(x)
-    if (is_array_api_obj(value) and not isinstance(value, np.ndarray | np.generic)) or xp is namespace():
+    if (is_array_api_obj(value) and not isinstance(value, (np.ndarray, np.generic))) or xp is namespace():
         return value
     return xp.asarray(value, dtype=x.dtype, device=x.device)
 

@@ -105,8 +105,7 @@ def _task(system, coupling, x0, t, method, dt, rtol, atol, drive, history, gradi
     past = None if history is None else _history(system, x, history, numbers[0])
     task = Task(given, coupling, flow, x, numbers, times, method, dt, float(rtol), float(atol), past)
     _check_combination(task, gradient)
-    if gradient != "backprop" and torch.is_grad_enabled():
-        _check_hidden(task)
+    _check_own(task, gradient)
     return task
 
 
@@ -114,7 +113,7 @@ def _state(system: System, x0: Any) -> Tensor:
     """The initial state in the law's shape."""
     x = _law_shaped(system, "x0", x0)
     if system.kind == "complex" and not (x0.is_complex() if isinstance(x0, Tensor) else np.iscomplexobj(x0)):
-        raise TypeError(f"`x0` must be complex, but has dtype {x0.dtype}; write torch.complex(re, im).")
+        raise TypeError(f"`x0` must be complex, but has dtype {x.dtype}; write torch.complex(re, im).")
     x = x if isinstance(x, Tensor) else torch.as_tensor(x)
     if system.kind == "pair" and (x.ndim < 2 or x.shape[-1] != 2):
         raise ValueError(
@@ -221,7 +220,7 @@ def _check_combination(task: Task, gradient: str) -> None:
             f"`t` must not require a gradient with delays, a drive that moves, adaptive steps or gradient='adjoint', but does "
             f"(method {method!r}, gradient {gradient!r}); use 'rk4' with dt and a constant drive, or pass t.detach()."
         )
-    lost = moving and gradient == "adjoint" and any(task.flow.drive(time).requires_grad for time in task.t)
+    lost = moving and gradient == "adjoint" and any(task.flow.drive(time).requires_grad for time in _finely(task.t))
     if lost or (moving and gradient == "backprop" and theirs and task.dt is None):
         raise ValueError(
             f"`drive` must not be a function of t here, but is: with method {method!r} and gradient={gradient!r} torchdiffeq "
@@ -229,16 +228,28 @@ def _check_combination(task: Task, gradient: str) -> None:
         )
 
 
+def _finely(t: np.ndarray) -> np.ndarray:
+    """Times at which to ask whether a drive carries a gradient; one that does so between these only is not found."""
+    return np.linspace(t[0], t[-1], 257)
+
+
 @torch.enable_grad()
-def _check_hidden(task: Task) -> None:
-    """Raise if the velocity depends on tensors with a gradient that are no fields: their gradient would be lost."""
+def _check_own(task: Task, gradient: str) -> None:
+    """Try a law or coupling of the user's once. Tensors with a gradient that are no fields would lose it: raise."""
     flow = with_tensors(
         replace(task.flow, drive=None), iter([p.detach() for p in tensors(replace(task.flow, drive=None))])
     )
     parts = (flow.system, flow.coupling)
     if all(type(part).__module__.startswith("oscillators.") and not isinstance(part, Learned) for part in parts):
         return
-    if flow.velocity(float(task.t[0]), task.x.detach(), 0, None, flow.coupling.field).requires_grad:
+    velocity = flow.velocity(float(task.t[0]), task.x.detach(), 0, None, flow.coupling.field)
+    if not isinstance(velocity, Tensor) or velocity.shape != task.x.shape:
+        got = tuple(velocity.shape) if isinstance(velocity, Tensor) else checks.shown(velocity)
+        raise ValueError(
+            f"`{type(flow.system).__name__}.law` must return a tensor of the shape of x, {tuple(task.x.shape)}, but returned "
+            f"{got}; write it with functions of oscillators.arrays.namespace(x)."
+        )
+    if gradient != "backprop" and torch.is_grad_enabled() and velocity.requires_grad:
         raise TypeError(
             "`system` and `coupling` must hold their tensors as fields of their dataclass (a module: as parameters), but one "
             "that requires a gradient is hidden in a closure or attribute; make it a field, or use gradient='backprop'."

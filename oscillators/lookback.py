@@ -151,7 +151,9 @@ def look_back(
         return look, (past, torch.zeros_like(past))
     e = SPACING * largest
     states = torch.stack([history(float(t) - i * e).expand(x.shape) for t in early for i in range(len(BACKWARD))])
-    real_array("history", states)
+    if not bool(states.isfinite().all()):
+        first = int((~states.isfinite()).flatten(1).any(dim=1).nonzero()[0])
+        real_array(f"history({early[first // len(BACKWARD)]:g})", states[first])
     near = system.lift(states).unflatten(0, (len(early), len(BACKWARD)))
     slope = torch.tensordot(near.new_tensor(BACKWARD), near, dims=([0], [1])) / (12.0 * e)
     return look, (flat(near[:, 0]), flat(slope))

@@ -34,7 +34,7 @@ class MovingAverage:
         self.updates += 1
         if s % self.every:
             return
-        d = 0.0 if s < self.after else min(self.beta, 1 - (1 + s - self.after) ** (-2 / 3))
+        d = 0.0 if s <= self.after else min(self.beta, 1 - (1 + s - self.after) ** (-2 / 3))
         for mean, value in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
             if d > 0 and mean.is_floating_point():
                 mean.lerp_(value, 1 - d)
