@@ -23,7 +23,7 @@ from benchmarks.timing import Row, interleaved
 from neural.kuranet import CouplingNetwork, KuraNet, Oscillators, Points, oscillators
 from neural.kuranet.large import Streamed
 from neural.kuranet.recipes import CASE_II
-from neural.kuranet.rows import all_logits, couplings, logits
+from neural.kuranet.rows import all_logits
 from neural.kuranet.subpopulation import subpopulations
 from neural.kuranet.train import train
 from oscillators import Kuramoto, integrate
@@ -50,7 +50,7 @@ def run(
         nodes = oscillators("II", n, seed=5)
         exact = deepcopy(model).double()
         exact_logits = all_logits(exact, nodes.x.double())
-        K = couplings(exact, exact_logits)
+        K = exact.from_logits(exact_logits)
         seconds, Z = timed(lambda nodes=nodes: all_logits(model, nodes.x))
         rows.append(_logits(model, nodes.x, seconds, relative(Z, exact_logits)))
         rows += _fields(model, nodes, K, steps)
@@ -114,7 +114,7 @@ def _pixels(n: int, subset: int) -> list[Row]:
     network = CouplingNetwork(5, init="xavier", generator=rng)
     model = KuraNet(network, "l2", per_node=True).eval()
     with torch.no_grad():
-        seconds, _ = timed(lambda: logits(model, nodes.x[:SAMPLE], nodes.x))
+        seconds, _ = timed(lambda: model.logits(nodes.x[:SAMPLE], nodes.x))
     hours = seconds * n / SAMPLE / 3600
     memory = ", ".join(f"{n**2 * dtype.itemsize / 1e9:.0f} GB in {name}" for name, dtype in KEPT.items())
     moves = subpopulations(model, nodes, nodes.start(rng), rng, steps=11, size=subset, dt=15.0)

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import matplotlib
 import torch
 
-from neural.kuranet.couplings import normalize_couplings
 from neural.kuranet.model import Horizon, KuraNet, run
 from neural.kuranet.nodes import Nodes
 from neural.kuranet.rows import all_logits
@@ -292,8 +291,7 @@ def as_one(model: KuraNet, task: Task, nodes: Nodes, preset: Preset) -> dict[str
     Z = all_logits(model, nodes.x, progress=True)
     turns = {"steps": preset.steps, "size": preset.subset, "dt": task.data.dt}
     (last,) = deque(subpopulations(model, nodes, theta, generator, Z=Z, **turns), maxlen=1)
-    K = normalize_couplings(Z, model.kind, model.degree, model.symmetric)
-    whole = run(K / len(nodes) if model.per_node else K, nodes, theta, task.large).window
+    whole = run(model.from_logits(Z), nodes, theta, task.large).window
     return {"sub-populations": nodes.loss(last[None]).item(), "true network": nodes.loss(whole).item()}
 
 

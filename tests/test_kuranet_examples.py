@@ -57,6 +57,17 @@ def check_folder(folder, task, figures):
     return found
 
 
+@pytest.mark.parametrize("program", [kuranet_global, kuranet_clusters, kuranet_images])
+def test_every_preset_can_train_every_task(program):
+    options = experiment.parser("", "program", (), program.PRESETS).parse_args([])
+    assert {"cpu", "paper", "small"} <= set(options.presets)
+    tasks = set(program.PRESETS["paper"].recipes)
+    for preset in options.presets.values():
+        assert set(preset.recipes) == tasks
+        assert all(recipe.nodes <= preset.nodes for recipe in preset.recipes.values())
+        assert preset.subset <= preset.large <= preset.nodes
+
+
 @pytest.mark.parametrize("case", ["I", "III"])
 def test_oscillators_that_are_to_stay_together(case, tmp_path, capsys):
     assert kuranet_global.main([*SMALL, "--tasks", case, "--out", str(tmp_path)]) == 0

@@ -50,16 +50,29 @@ class KuraNet(nn.Module):
         self.register_buffer("center", torch.as_tensor(center))
         self.register_buffer("spread", torch.as_tensor(spread))
 
-    def couplings(self, x: Tensor) -> Tensor:
-        """K of networks with features x: (..., node, m) -> (..., node, node), before any division by n."""
-        if x.shape[-2] < 2:
-            raise ValueError(f"`x` must hold at least two nodes, but holds {x.shape[-2]}; one alone has no couplings.")
-        Z = self.network((x - self.center) / self.spread)
+    def logits(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Logits of the pairs [x_r, y_c], (..., rows, columns); y = x unless given."""
+        seen = [(part - self.center) / self.spread for part in (x, y) if part is not None]
+        Z = self.network(*seen)
         if not bool(Z.isfinite().all()):
             raise FloatingPointError(
                 f"`network` must return finite logits, but {int((~Z.isfinite()).sum())} of {Z.numel()} are not; its weights "
                 "have diverged: train with a lower learning rate."
             )
+        return Z
+
+    def couplings(self, x: Tensor) -> Tensor:
+        """K of networks with features x: (..., node, m) -> (..., node, node), before any division by n."""
+        if x.shape[-2] < 2:
+            raise ValueError(f"`x` must hold at least two nodes, but holds {x.shape[-2]}; one alone has no couplings.")
+        return self._normalised(self.logits(x))
+
+    def from_logits(self, Z: Tensor) -> Tensor:
+        """K as it acts in the run, from the logits of all pairs: (..., node, node)."""
+        K = self._normalised(Z)
+        return K / Z.shape[-1] if self.per_node else K
+
+    def _normalised(self, Z: Tensor) -> Tensor:
         K = normalize_couplings(Z, self.kind, self.degree, self.symmetric)
         return K.mT if self.rows == "senders" else K
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from neural.kuranet.couplings import Kind, normalize_couplings
+from neural.kuranet.couplings import Kind
 from neural.kuranet.model import KuraNet
 from oscillators import checks
 
@@ -83,7 +83,7 @@ class Rows:
         return level + E.sum(-1, dtype=torch.float64).log()
 
     def _made(self, rows: slice) -> Block:
-        return relative(logits(self.model, self.x[rows], self.x), self.model.kind, self.keep)
+        return relative(self.model.logits(self.x[rows], self.x), self.model.kind, self.keep)
 
 
 def relative(Z: Tensor, kind: Kind, keep: torch.dtype | None = None) -> Block:
@@ -99,32 +99,14 @@ def relative(Z: Tensor, kind: Kind, keep: torch.dtype | None = None) -> Block:
     return Block(E, -torch.where(norm > 0, norm, 1.0).log())  # a row of zeros stays zero
 
 
-def logits(model: KuraNet, x: Tensor, y: Tensor) -> Tensor:
-    """Logits of the pairs [x_r, y_c] as the model sees their features: (rows, columns)."""
-    Z = model.network((x - model.center) / model.spread, (y - model.center) / model.spread)
-    if not bool(Z.isfinite().all()):
-        raise FloatingPointError(
-            f"`model` must return finite logits, but {int((~Z.isfinite()).sum())} of {Z.numel()} in a block are not; its "
-            "weights have diverged: train with a lower learning rate."
-        )
-    return Z
-
-
 def all_logits(model: KuraNet, x: Tensor, *, rows: int | None = None, progress: bool = False) -> Tensor:
     """Logits of all pairs of nodes with features x, (node, node): 0.4 GB for 10,000 nodes in single precision."""
     x = checked_features(model, x)
     Z, parts = square(x, x.dtype), blocks(x, rows)
-    made = each(lambda rows: logits(model, x[rows], x), parts, x)
+    made = each(lambda rows: model.logits(x[rows], x), parts, x)
     for at, part in tqdm(made, "logits", len(parts), unit="block", disable=not progress):
         Z[at] = part
     return Z
-
-
-def couplings(model: KuraNet, Z: Tensor) -> Tensor:
-    """The couplings (node, node) that a model makes of the logits of all pairs of a network."""
-    K = normalize_couplings(Z, model.kind, model.degree, model.symmetric)
-    K = K.mT if model.rows == "senders" else K
-    return K / len(Z) if model.per_node else K
 
 
 def each(part: Callable[[slice], Any], parts: Sequence[slice], x: Tensor) -> Iterator[tuple[slice, Any]]:
@@ -181,5 +163,5 @@ def checked_features(model: KuraNet, x: Tensor) -> Tensor:
             f"{tuple(x.shape) if isinstance(x, Tensor) else checks.shown(x)}; give one network."
         )
     with torch.no_grad():
-        logits(model, x[:1], x[:1])  # the network checks precision, device and number of features
+        model.logits(x[:1], x[:1])  # the network checks precision, device and number of features
     return checks.real_array("x", x)

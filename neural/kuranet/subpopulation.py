@@ -9,7 +9,7 @@ from torch import Tensor
 
 from neural.kuranet.model import KuraNet
 from neural.kuranet.nodes import Nodes
-from neural.kuranet.rows import checked_features, couplings, logits
+from neural.kuranet.rows import checked_features
 from oscillators import Dense, Kuramoto, checks
 
 
@@ -50,7 +50,7 @@ def subpopulations(
         B = torch.randperm(n, generator=generator)[:size].to(theta.device)
         own, now = nodes[B], past[k % len(past)]
         seen = past[(k - own.tau) % len(past), B] if k >= longest else now[B]
-        K = couplings(model, logits(model, own.x, own.x) if Z is None else Z[B[:, None], B])
+        K = model.from_logits(model.logits(own.x) if Z is None else Z[B[:, None], B])
         after = now.clone()
         after[B] += dt * _velocity(own, K.to(theta), now[B], seen)
         past[(k + 1) % len(past)] = after

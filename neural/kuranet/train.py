@@ -136,7 +136,11 @@ class Training:
         loss = nodes.loss(run(K, nodes, theta, horizon).window)
         self.optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip, error_if_nonfinite=True)
+        if not nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip).isfinite():
+            raise FloatingPointError(
+                f"`recipe` must keep the gradient finite, but it is not in iteration {len(self.loss)}: the run has diverged; "
+                "lower `lr`, or the step of the `horizon`."
+            )
         if self.recipe.cosine:
             self.optimizer.param_groups[0]["lr"] = self.recipe.lr * (1 + cos(pi * len(self.loss) / self.iterations)) / 2
         self.optimizer.step()

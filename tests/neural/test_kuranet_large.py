@@ -9,7 +9,7 @@ import analysis
 from benchmarks import large
 from neural.kuranet import CouplingNetwork, Horizon, KuraNet, Oscillators, run
 from neural.kuranet.large import Streamed
-from neural.kuranet.rows import all_logits, couplings
+from neural.kuranet.rows import all_logits
 from neural.kuranet.subpopulation import subpopulations
 from oscillators import Delayed, Dense, Diffusive, Kuramoto, integrate, simulate
 
@@ -88,7 +88,7 @@ def test_logits_of_all_pairs_are_those_of_the_network(kind):
     made, x = model(kind, False, rows="senders", per_node=True), nodes().x
     Z = all_logits(made, x, rows=6)
     close(Z, made.network(x).detach())
-    close(couplings(made, Z), made(x).detach())
+    close(made.from_logits(Z), made(x).detach())
 
 
 def test_single_precision_weights_serve_a_state_in_double_precision():
@@ -235,7 +235,7 @@ def test_bad_input_is_named():
 def test_a_network_that_diverged_is_named():
     made = model()
     torch.nn.init.constant_(made.network.layers[6].weight, 1e308)
-    with pytest.raises(FloatingPointError, match="`model` must return finite logits"):
+    with pytest.raises(FloatingPointError, match="`network` must return finite logits"):
         Streamed(made, nodes().x)
 
 

@@ -289,6 +289,24 @@ class Cubic(System):
 
 
 @dataclass(frozen=True)
+class Fading(System):
+    """dx/dt = (a - t²) x + h: a law that changes with time."""
+
+    a: Any
+
+    def law(self, t, x, h):
+        return (self.a - t**2) * x + h[..., 0]
+
+
+@pytest.mark.parametrize("method", ["euler", "heun", "rk4"])
+def test_the_times_of_a_law_that_changes_with_time_are_differentiated(method):
+    def make(x, a, K, t):
+        return {"system": Fading(a), "coupling": K, "x0": x, "t": t}
+
+    assert_three_ways(Network(make, {"x": THETA, "a": OMEGA, "K": K, "t": T}), method=method, dt=DT)
+
+
+@dataclass(frozen=True)
 class Powers(Coupling):
     """A coupling that is linear in g and not in its parameter."""
 
