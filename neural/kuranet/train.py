@@ -36,7 +36,8 @@ class Recipe:
         kind, per_node: see `KuraNet`. hidden, init: see `CouplingNetwork`.
         standardised: whether features are shifted and scaled to mean 0 and variance 1 over the training nodes.
         uniform: whether a run starts at phases uniform on the circle instead of where its nodes start by themselves.
-        growth: share of the training over which the burn-in grows from 0 to that of the horizon.
+        growth: share of the training over which runs grow to the length of the horizon (0: they have it at once): the
+            burn-in in equal parts from 0, a varied window by equal factors from a single step.
         varied: whether each window is as long as a number of steps drawn log-uniformly from 1 to that of the horizon.
     """
 
@@ -78,12 +79,11 @@ class Recipe:
 
     def draw_horizon(self, progress: float, generator: torch.Generator) -> Horizon:
         """The horizon of an iteration, when this share of the training is done."""
-        if progress < self.growth:
-            return replace(self.horizon, burn_in=round(self.horizon.burn_in * progress / self.growth))
+        grown = min(1.0, progress / self.growth) if self.growth else 1.0
         if not self.varied:
-            return self.horizon
+            return replace(self.horizon, burn_in=round(self.horizon.burn_in * grown))
         u = torch.rand((), generator=generator, dtype=torch.float64).item()
-        return replace(self.horizon, window=int(self.horizon.window**u) + 1)
+        return replace(self.horizon, window=int(self.horizon.window ** (u * grown)) + 1)
 
     def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
         if self.optimizer == "adam":
