@@ -87,6 +87,7 @@ class _Chain(torch.autograd.Function):
             starts.append(carry)
             carry, new = run(job.flow, job.grid, carry, lo, hi, job.flow.coupling.field)
             rows += new
+        starts.append(carry)
         ctx.job, ctx.inputs = job, len(inputs)
         ctx.save_for_backward(*inputs, *(tensor for start in starts for tensor in start))
         return torch.stack(rows)
@@ -100,13 +101,15 @@ class _Chain(torch.autograd.Function):
         carry_bar: tuple[Tensor | None, ...] = (None,) * job.carried
         linear_bar, rest_bar = [torch.zeros_like(p) for p in linear], [torch.zeros_like(p) for p in rest]
         end = len(grads[0])
-        for (lo, hi), start in zip(reversed(job.segments()), reversed(starts), strict=True):
+        segments = zip(job.segments(), starts[:-1], starts[1:], strict=True)
+        for (lo, hi), start, finish in reversed(list(segments)):
             carry = [c.detach().requires_grad_() for c in start]
             leaves = [p.detach().requires_grad_() for p in rest]
             flow = job.flow_with(leaves)
             felt = _Felt(flow.coupling, linear)
             with torch.enable_grad():
                 after, rows = run(flow, job.grid, tuple(carry), lo, hi, felt.field)
+            _check_again(after[0].detach(), finish[0])
             begin = end - len(rows)
             found = _pull([*after, *rows], [*carry_bar, *grads[0][begin:end]], [*carry, *leaves])
             end = begin
@@ -116,6 +119,15 @@ class _Chain(torch.autograd.Function):
                     if part is not None:
                         bar += part
         return None, *carry_bar, *linear_bar, *rest_bar
+
+
+def _check_again(x: Tensor, before: Tensor) -> None:
+    """Raise if a segment that is run again ends elsewhere: then it is not what the gradient is wanted of."""
+    if not bool(((x - before).abs() <= 1e-3 * (1.0 + before.abs())).all()):
+        raise RuntimeError(
+            "`system`, `coupling` and `drive` must return the same for the same arguments, but a segment that was run again for its "
+            "gradient ended elsewhere; switch off dropout (module.eval()) and keep no state, or use gradient='backprop'."
+        )
 
 
 class _Felt:

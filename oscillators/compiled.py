@@ -28,7 +28,7 @@ from oscillators.system import components, projects
 from oscillators.task import Task
 from oscillators.tensors import numbers, tensors
 
-KEPT_BYTES = 1 << 28  # a moving drive at every stage, or the past at every step, is kept up to this size
+KEPT_BYTES = 1 << 27  # a moving drive at every stage, or the past at every step, is kept up to this size
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,10 @@ def _public(out: Tensor, task: Task) -> Tensor:
 def _fits(laid: Laid, grid: Grid) -> bool:
     """Whether what a run must keep of every step, its moving drive or its past, may be kept."""
     p, task = laid.problem, laid.task
-    kept = len(grid.tableau.b) * callable(task.flow.drive) + 10 * (task.delayed is not None)
-    return 8 * grid.steps * kept * p.members * p.width * p.x0.shape[2] <= KEPT_BYTES
+    stages, d, m = len(grid.tableau.b), p.x0.shape[1], p.width
+    drive = stages * m if callable(task.flow.drive) else 0
+    past = stages * (d + 3 * m) + d + 4 * m if task.delayed is not None else 0  # a tape of all steps, and the rings
+    return 8 * grid.steps * (drive + past) * p.members * p.x0.shape[2] <= KEPT_BYTES
 
 
 def _rows(x: Tensor, nodes: tuple[int, ...], axes: int) -> Tensor:
