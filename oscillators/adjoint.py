@@ -125,8 +125,9 @@ def _check_again(x: Tensor, before: Tensor) -> None:
     """Raise if a segment that is run again ends elsewhere: then it is not what the gradient is wanted of."""
     if not bool(((x - before).abs() <= 1e-3 * (1.0 + before.abs())).all()):
         raise RuntimeError(
-            "`system`, `coupling` and `drive` must return the same for the same arguments, but a segment that was run again for its "
-            "gradient ended elsewhere; switch off dropout (module.eval()) and keep no state, or use gradient='backprop'."
+            "`system`, `coupling` and `drive` must return the same for the same arguments, but a segment that was run again "
+            "for its gradient ended elsewhere; switch off dropout (module.eval()) and keep no state, or use "
+            "gradient='backprop'."
         )
 
 

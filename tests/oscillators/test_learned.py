@@ -218,5 +218,5 @@ def test_a_run_does_not_change_its_module():
 def test_a_module_that_answers_differently_is_refused():
     module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.5)).double()
     theta = integrate(Kuramoto(0.3), module, torch.linspace(0.0, 2.0, 5).double(), [0.0, 1.0], dt=0.1)
-    with pytest.raises(RuntimeError, match="must return the same for the same arguments.*dropout"):
+    with pytest.raises(RuntimeError, match=r"must return the same for the same arguments.*dropout"):
         theta[-1].sum().backward()
