@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from oscillators.coupling import Dense, Diffusive
 from oscillators.engine import cores
 from oscillators.passes import Job, Pass, PastInputs
-from oscillators.reverse import Tape
+from oscillators.reverse import Bars, Tape
 from oscillators.reverse_history import PastBars
 from oscillators.tensors import with_tensors
 
@@ -44,25 +43,30 @@ class CompiledRun(torch.autograd.Function):
         bars: list[Any] = [None if value is None else torch.zeros_like(value) for value in ctx.saved_tensors]
         xbar, paramsbar, drivebar, *pastbars = bars[:7]
         weights = ctx.saved_tensors[7:]
-        lock = threading.Lock()
+        together = drivebar.shape[1] == 1  # one drive for all members
 
-        def one(run: Pass) -> None:
+        def one(run: Pass) -> tuple[list[Tensor], Tensor, Bars, PastBars | None]:
+            found = [torch.zeros_like(weight) for weight in weights]
+            drive = torch.zeros_like(drivebar) if together else drivebar
+
             def collect(tape: Tape, segment: slice) -> None:
                 steps = segment.stop - segment.start
-                found = _weight_bars(job, weights, tape, steps) if weights else []
-                with lock:
-                    for bar, part in zip(bars[7:], found, strict=True):
-                        bar += part
-                    _add_drive(drivebar, torch.from_numpy(tape.h[:steps]), run.block, segment)
+                for bar, part in zip(found, _weight_bars(job, weights, tape, steps) if weights else [], strict=True):
+                    bar += part
+                _add_drive(drive, torch.from_numpy(tape.h[:steps]), run.block, segment)
 
-            here, before = run.backward(outbar, collect)
+            return found, drive, *run.backward(outbar, collect)
+
+        # Added in the order of the members, whichever thread came first: the same bits every time.
+        for run, (found, drive, here, before) in zip(ctx.passes, _share(ctx.passes, one), strict=True):
+            for bar, part in zip(bars[7:], found, strict=True):
+                bar += part
+            if together:
+                drivebar += drive
             xbar[run.block] = torch.from_numpy(here.x)
-            with lock:
-                _add(paramsbar, torch.from_numpy(here.params), run.block)
-                if before is not None:
-                    _add_past(PastInputs(*pastbars), before, run.block.start)
-
-        _share(ctx.passes, one)
+            _add(paramsbar, torch.from_numpy(here.params), run.block)
+            if before is not None:
+                _add_past(PastInputs(*pastbars), before, run.block.start)
         return None, *bars
 
 
@@ -115,19 +119,18 @@ def _weight_bars(job: Job, weights: tuple[Tensor, ...], tape: Tape, steps: int) 
             field = field - Diffusive(operator).degree(g) * g
     if not field.requires_grad:
         return [torch.zeros_like(w) for w in weights]
-    found = torch.autograd.grad(field, leaves, h, allow_unused=True)
+    found = torch.autograd.grad(field, leaves, h.expand_as(field), allow_unused=True)
     return [torch.zeros_like(w) if part is None else part.to(w.dtype) for w, part in zip(weights, found, strict=True)]
 
 
-def _share(passes: list[Pass], work: Callable[[Pass], None]) -> None:
+def _share(passes: list[Pass], work: Callable[[Pass], Any]) -> list[Any]:
+    """What `work` returns for each pass, in order."""
     workers = min(len(passes), cores(), torch.get_num_threads())
     if workers == 1:
-        for one in passes:
-            work(one)
-        return
+        return [work(one) for one in passes]
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, passes))
+        return list(pool.map(work, passes))
 
 
 def _numbers(tensor: Tensor) -> np.ndarray:
-    return np.require(tensor.detach().numpy(), requirements=["C", "W"])
+    return np.require(tensor.detach().resolve_neg().numpy(), requirements=["C", "W"])

@@ -6,7 +6,7 @@ K[i, j] is the action of j on i. Nothing is divided by N or by a degree, except 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class Coupling:
 
     A user's coupling needs `field(g)` only: (..., node, m) -> (..., node, m), for NumPy arrays and tensors alike.
     """
+
+    linear: ClassVar[bool] = True  # a learned one need not be
 
     @property
     def node_dims(self) -> tuple[str, ...]:
@@ -241,6 +243,11 @@ class Diffusive(Coupling):
             raise ValueError(
                 "`coupling` must not be Diffusive already, but is; write Diffusive(K) once: the differences of differences "
                 "vanish or repeat."
+            )
+        if not getattr(coupling, "coupling", coupling).linear:  # of a delayed one, what is delayed
+            raise ValueError(
+                "`coupling` must be linear to couple differences, but is a module; let the module itself subtract what it "
+                "compares."
             )
         object.__setattr__(self, "coupling", coupling)
 

@@ -36,6 +36,9 @@ class Grid(NamedTuple):
     def steps(self) -> int:
         return len(self.starts)
 
+    def stage_times(self) -> list[float]:
+        return [t + c * dt for t, dt in zip(self.starts, self.sizes, strict=True) for c in self.tableau.c]
+
 
 @dataclass(frozen=True)
 class Flow:
@@ -77,8 +80,7 @@ class StageDrive:
 
     @staticmethod
     def of(drive: Callable, grid: Grid) -> StageDrive:
-        steps = zip(grid.starts, grid.sizes, strict=True)
-        return StageDrive(torch.stack([drive(t + c * dt) for t, dt in steps for c in grid.tableau.c]))
+        return StageDrive(torch.stack([drive(t) for t in grid.stage_times()]))
 
 
 def run(

@@ -18,7 +18,7 @@ from oscillators.flow import Flow
 from oscillators.learned import Learned
 from oscillators.methods import ADAPTIVE, FIXED, STOCHASTIC
 from oscillators.system import System
-from oscillators.task import Task
+from oscillators.task import Task, delays
 from oscillators.tensors import beside, tensors, with_tensors
 
 GRADIENTS = ("discrete", "adjoint", "backprop")
@@ -99,13 +99,15 @@ def _task(system, coupling, x0, t, method, dt, rtol, atol, drive, history, gradi
     system, coupling = beside("system", system, x), beside("coupling", given[1], x)
     arguments.check_fit(system, coupling, x.detach(), np.shape(x0))
     dt = _check_step(method, dt, numbers)
+    if dt is not None and isinstance(t, Tensor):
+        dt += 4 * torch.finfo(t.dtype).eps * float(np.abs(numbers).max())  # times are known to their rounding only
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         checks.positive(name, tolerance, "the defaults are rtol=1e-6 and atol=1e-9")
     flow = _flow(system, coupling, x, _drive(system, coupling, x, drive, numbers[0]))
     past = None if history is None else _history(system, x, history, numbers[0])
     task = Task(given, coupling, flow, x, numbers, times, method, dt, float(rtol), float(atol), past)
     _check_combination(task, gradient)
-    _check_own(task, gradient)
+    _check_own(task, lossy=gradient != "backprop" and torch.is_grad_enabled())
     return task
 
 
@@ -175,7 +177,12 @@ def _history(system: System, x: Tensor, history: Any, start: float) -> Any:
         return checked("history", history)
     checks.callable_with("history", history, 1, "f(t)")
     checked(f"history({start:g})", history(float(start)))
-    return lambda t: beside("history", _pairs(system, history(t)), x)
+
+    def moving(t: float) -> Tensor:
+        value = _pairs(system, history(t))
+        return beside("history", value if isinstance(value, Tensor) else np.asarray(value, np.float64), x)
+
+    return moving
 
 
 def _check_step(method: str, dt: Any, t: np.ndarray) -> float | None:
@@ -192,7 +199,7 @@ def _check_step(method: str, dt: Any, t: np.ndarray) -> float | None:
 def _check_combination(task: Task, gradient: str) -> None:
     method, moving = task.method, callable(task.flow.drive)
     inner = task.coupling.coupling if isinstance(task.coupling, Diffusive) else task.coupling
-    if isinstance(inner, Delayed) and inner.tau.requires_grad and not bool((inner.tau > 0).all()):
+    if isinstance(inner, Delayed) and inner.tau.requires_grad and not bool((delays(inner) > 0).all()):
         raise ValueError(
             "`tau` must be positive everywhere to have a gradient, but is 0 somewhere: a delay below one step has none; pass "
             "the positive delays only, or tau.detach()."
@@ -234,11 +241,10 @@ def _finely(t: np.ndarray) -> np.ndarray:
 
 
 @torch.enable_grad()
-def _check_own(task: Task, gradient: str) -> None:
-    """Try a law or coupling of the user's once. Tensors with a gradient that are no fields would lose it: raise."""
-    flow = with_tensors(
-        replace(task.flow, drive=None), iter([p.detach() for p in tensors(replace(task.flow, drive=None))])
-    )
+def _check_own(task: Task, lossy: bool) -> None:
+    """Try a law or coupling of the user's once. If lossy, tensors with a gradient that are no fields would lose it: raise."""
+    bare = replace(task.flow, drive=None)
+    flow = with_tensors(bare, iter([p.detach() for p in tensors(bare)]))
     parts = (flow.system, flow.coupling)
     if all(type(part).__module__.startswith("oscillators.") and not isinstance(part, Learned) for part in parts):
         return
@@ -249,7 +255,7 @@ def _check_own(task: Task, gradient: str) -> None:
             f"`{type(flow.system).__name__}.law` must return a tensor of the shape of x, {tuple(task.x.shape)}, but returned "
             f"{got}; write it with functions of oscillators.arrays.namespace(x)."
         )
-    if gradient != "backprop" and torch.is_grad_enabled() and velocity.requires_grad:
+    if lossy and velocity.requires_grad:
         raise TypeError(
             "`system` and `coupling` must hold their tensors as fields of their dataclass (a module: as parameters), but one "
             "that requires a gradient is hidden in a closure or attribute; make it a field, or use gradient='backprop'."

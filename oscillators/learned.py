@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ class Learned(Coupling):
         module: torch.nn.Module, (..., node, m) -> (..., node, m), with any leading axes. `as_coupling` wraps it.
         weights: its parameters by name. Here: its own.
     """
+
+    linear: ClassVar[bool] = False
 
     module: Any
     weights: dict[str, Any] = field(default_factory=dict)

@@ -84,9 +84,9 @@ class Knots:
         k = self._intervals(float(t), starts_step)
         low, high = int(k.min()), int(k.max()) + 1
         span = look.times[k + 1] - look.times[k]
-        after = present.new_tensor(look.times[k])
+        since = present.new_tensor(float(t) - look.times[k])  # in double precision: late times would lose the digits
         length = present.new_tensor(np.where(span > 0, span, 1.0))
-        p = ((t - look.tau) - after) / length
+        p = (since - look.tau) / length
         p = torch.where(present.new_tensor(span) > 0, p, torch.ones_like(p))
         p, length = self._factor(p, present), self._factor(length, present)
         dg = self.dg if len(self.dg) == len(self.g) else [*self.dg, torch.zeros_like(present)]
@@ -131,13 +131,8 @@ def look_back(
     nodes = tuple(x.shape[x.ndim - len(delayed.node_dims) - components(system) : x.ndim - components(system)])
     tau, source, target, weight = _links(delayed, x) if delayed.per_link else (*_senders(delayed, nodes, x), None, None)
     delays = plain(tau)
-    if tau.requires_grad and (delays == 0).any():
-        raise ValueError(
-            "`tau` must be positive everywhere to have a gradient, but is 0 somewhere: a delay below one step has none; pass "
-            "the positive delays only, or tau.detach()."
-        )
     largest, smallest = max(grid.sizes), min(grid.sizes)
-    check_delays(delays, largest)
+    check_delays(delays, largest, 4 * torch.finfo(x.dtype).eps)
     before = int(np.ceil(delays.max() / largest)) + 1
     early = grid.starts[0] - np.arange(before, -1, -1) * largest
     look = Lookback(

@@ -117,9 +117,9 @@ def check_history(history: Any, longest: float) -> None:
         )
 
 
-def check_delays(tau: np.ndarray, dt: float) -> None:
+def check_delays(tau: np.ndarray, dt: float, rounding: float = 1e-12) -> None:
     low = tau[tau > 0].min()
-    if low < dt * (1 - 1e-12):
+    if low < dt * (1 - rounding):
         raise ValueError(
             f"`tau` must be 0 or at least one step (dt = {dt:g}), but its smallest positive entry is {low:g}; lower `dt`."
         )

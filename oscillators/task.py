@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from oscillators.arrays import carries_gradient
+from oscillators.checks import plain
 from oscillators.coupling import Coupling, Diffusive
 from oscillators.delayed import Delayed
 from oscillators.flow import Flow
 from oscillators.system import System
-from oscillators.tensors import tensors
+from oscillators.tensors import numbers, tensors
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Task:
     def delayed(self) -> Delayed | None:
         """The delayed part of the coupling, if any of its links is delayed."""
         inner = self.coupling.coupling if isinstance(self.coupling, Diffusive) else self.coupling
-        return inner if isinstance(inner, Delayed) and bool((inner.tau > 0).any()) else None
+        return inner if isinstance(inner, Delayed) and bool((delays(inner) > 0).any()) else None
 
     def wants_gradient(self) -> bool:
         if not torch.is_grad_enabled():
@@ -42,3 +44,10 @@ class Task:
         moving = callable(self.flow.drive) or callable(self.history)  # what these hold shows only when they are called
         parts = (self.flow.system, self.coupling, self.flow.drive, self.x, self.history, self.times)
         return moving or any(tensors(part) for part in parts)
+
+
+def delays(delayed: Delayed) -> np.ndarray:
+    """The delays of all links there are; in a matrix with a gradient every entry is a link."""
+    if not delayed.per_link or carries_gradient(getattr(delayed.coupling, "K", None)):
+        return plain(delayed.tau)
+    return numbers(delayed).links()[1]

@@ -20,7 +20,7 @@ def beside(name: str, value: Any, x: Tensor) -> Any:
         if value.is_floating_point() and (value.dtype, value.device) != (x.dtype, x.device):
             raise TypeError(
                 f"`{name}` must have the dtype and device of `x0`, {x.dtype} on {x.device}, but has {value.dtype} on "
-                f"{value.device}; pass {name}.to(x0)."
+                f"{value.device}; pass it as {x.dtype} on {x.device}."
             )
         return value
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from oscillators import Delayed, Dense, Diffusive, Kuramoto, StuartLandau, as_coupling, integrate, simulate
+from oscillators import Delayed, Dense, Kuramoto, StuartLandau, as_coupling, integrate, simulate
 from oscillators.learned import Learned
 from tests.contracts.members import FAMILIES, N, names
 from tests.derivatives import (
@@ -134,15 +134,11 @@ def test_training_a_module_brings_phases_together():
     assert sorted(losses, reverse=True)[:5] == losses[:5]
 
 
-@pytest.mark.parametrize(
-    "wrap",
-    [Diffusive, lambda c: Delayed(c, 0.23), lambda c: Diffusive(Delayed(c, 0.02 * np.arange(N) + 0.21))],
-    ids=["diffusive", "delayed", "diffusive delayed"],
-)
-def test_a_linear_module_is_wrapped_like_a_matrix(wrap):
+@pytest.mark.parametrize("tau", [0.23, 0.02 * np.arange(N) + 0.21], ids=["one delay", "per sender"])
+def test_a_linear_module_is_delayed_like_a_matrix(tau):
     def gradient(coupling):
         theta, W = torch.tensor(THETA, requires_grad=True), torch.tensor(K, requires_grad=True)
-        x = integrate(Kuramoto(OMEGA), wrap(coupling(W)), theta, [0.0, 0.4, 1.0], dt=DT, history=theta)
+        x = integrate(Kuramoto(OMEGA), Delayed(coupling(W), tau), theta, [0.0, 0.4, 1.0], dt=DT, history=theta)
         loss(x).backward()
         return theta.grad, W.grad
 
