@@ -132,7 +132,7 @@ def look_back(
     tau, source, target, weight = _links(delayed, x) if delayed.per_link else (*_senders(delayed, nodes, x), None, None)
     delays = plain(tau)
     largest, smallest = max(grid.sizes), min(grid.sizes)
-    check_delays(delays, largest, 4 * torch.finfo(x.dtype).eps)
+    check_delays(delays, largest, max(1e-12, 4 * torch.finfo(x.dtype).eps))
     before = int(np.ceil(delays.max() / largest)) + 1
     early = grid.starts[0] - np.arange(before, -1, -1) * largest
     look = Lookback(
