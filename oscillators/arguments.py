@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -142,3 +142,22 @@ def constant_or_moving(name: str, value: Any, checked: Callable, start: float) -
 
     moving(float(start))
     return moving
+
+
+def step(method: str, dt: Any, t: np.ndarray, fixed: Iterable[str]) -> float | None:
+    """The step of a method of fixed steps, None for an adaptive one."""
+    if method in fixed:
+        return checks.step_size(dt, method, t)
+    if dt is not None:
+        raise ValueError(
+            f"`dt` must be None for the adaptive method {method!r}, but is {checks.shown(dt)}; set rtol and atol instead."
+        )
+    return None
+
+
+def check_order(system: System, method: str) -> None:
+    if method == "semi_implicit_euler" and system.kind != "pair":
+        raise ValueError(
+            f"`method` must not be {method!r} for {type(system).__name__}, but is: it needs a second-order system; use "
+            "'euler', 'heun' or 'rk4'."
+        )

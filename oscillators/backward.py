@@ -16,7 +16,7 @@ from oscillators.engine import cores
 from oscillators.passes import Job, Pass, PastInputs
 from oscillators.reverse import Bars, Tape
 from oscillators.reverse_history import PastBars
-from oscillators.tensors import with_tensors
+from oscillators.tensors import memory, with_tensors
 
 
 class CompiledRun(torch.autograd.Function):
@@ -25,9 +25,9 @@ class CompiledRun(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, job: Job, x: Tensor, params: Tensor, drive: Tensor, *inputs: Any) -> Tensor:
-        network = job.network._replace(params=_numbers(params), drive=_numbers(drive))
-        past = None if job.rings is None else PastInputs(*map(_numbers, inputs[:4]))
-        start = _numbers(x)
+        start, own, driven = memory(x, params, drive)
+        network = job.network._replace(params=own, drive=driven)
+        past = None if job.rings is None else PastInputs(*memory(*inputs[:4]))
         segments = job.segments(start)
         passes = [Pass(job, network, start, block, segments, past) for block in job.blocks(start)]
         out = np.empty((sum(map(len, job.grid.saves.values())), *start.shape))
@@ -39,7 +39,7 @@ class CompiledRun(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        job, outbar = ctx.job, _numbers(grads[0])
+        job, (outbar,) = ctx.job, memory(grads[0])
         bars: list[Any] = [None if value is None else torch.zeros_like(value) for value in ctx.saved_tensors]
         xbar, paramsbar, drivebar, *pastbars = bars[:7]
         weights = ctx.saved_tensors[7:]
@@ -130,7 +130,3 @@ def _share(passes: list[Pass], work: Callable[[Pass], Any]) -> list[Any]:
         return [work(one) for one in passes]
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(work, passes))
-
-
-def _numbers(tensor: Tensor) -> np.ndarray:
-    return np.require(tensor.detach().resolve_neg().numpy(), requirements=["C", "W"])

@@ -17,7 +17,7 @@ from oscillators.delayed import Delayed
 from oscillators.flow import Flow
 from oscillators.learned import Learned
 from oscillators.methods import ADAPTIVE, FIXED, STOCHASTIC
-from oscillators.system import System
+from oscillators.system import System, check_pair
 from oscillators.task import Task, delays
 from oscillators.tensors import beside, tensors, with_tensors
 
@@ -98,7 +98,7 @@ def _task(system, coupling, x0, t, method, dt, rtol, atol, drive, history, gradi
     given = system, as_coupling(coupling)
     system, coupling = beside("system", system, x), beside("coupling", given[1], x)
     arguments.check_fit(system, coupling, x.detach(), np.shape(x0))
-    dt = _check_step(method, dt, numbers)
+    dt = arguments.step(method, dt, numbers, fixed=(*FIXED, *continuous.FIXED_STEPS))
     if dt is not None and isinstance(t, Tensor):
         dt += 4 * torch.finfo(t.dtype).eps * float(np.abs(numbers).max())  # times are known to their rounding only
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
@@ -117,11 +117,7 @@ def _state(system: System, x0: Any) -> Tensor:
     if system.kind == "complex" and not (x0.is_complex() if isinstance(x0, Tensor) else np.iscomplexobj(x0)):
         raise TypeError(f"`x0` must be complex, but has dtype {x.dtype}; write torch.complex(re, im).")
     x = x if isinstance(x, Tensor) else torch.as_tensor(x)
-    if system.kind == "pair" and (x.ndim < 2 or x.shape[-1] != 2):
-        raise ValueError(
-            f"`x0` must have shape (..., node, 2) with {' and '.join(system.variables)} on the last axis, but is "
-            f"{tuple(x.shape)}; write torch.stack([{', '.join(system.variables)}], dim=-1)."
-        )
+    check_pair(system, x, "x0")
     return x
 
 
@@ -185,17 +181,6 @@ def _history(system: System, x: Tensor, history: Any, start: float) -> Any:
     return moving
 
 
-def _check_step(method: str, dt: Any, t: np.ndarray) -> float | None:
-    """The step of a method of fixed steps, None for an adaptive one."""
-    if method in FIXED or method in continuous.FIXED_STEPS:
-        return checks.step_size(dt, method, t)
-    if dt is not None:
-        raise ValueError(
-            f"`dt` must be None for the adaptive method {method!r}, but is {checks.shown(dt)}; set rtol and atol instead."
-        )
-    return None
-
-
 def _check_combination(task: Task, gradient: str) -> None:
     method, moving = task.method, callable(task.flow.drive)
     inner = task.coupling.coupling if isinstance(task.coupling, Diffusive) else task.coupling
@@ -209,11 +194,7 @@ def _check_combination(task: Task, gradient: str) -> None:
             f"`method` must have fixed steps and `gradient` be 'discrete' or 'backprop' when `tau` > 0, but they are "
             f"{method!r} and {gradient!r}; use 'rk4' (order 4) with dt and gradient='discrete'."
         )
-    if method == "semi_implicit_euler" and task.flow.system.kind != "pair":
-        raise ValueError(
-            f"`method` must not be {method!r} for {type(task.flow.system).__name__}, but is: it needs a second-order system; "
-            "use 'euler', 'heun' or 'rk4'."
-        )
+    arguments.check_order(task.flow.system, method)
     if method in ("semi_implicit_euler", "tsit5") and gradient == "adjoint":
         raise ValueError(
             f"`method` must be one that torchdiffeq can run for gradient='adjoint', but is {method!r}; use 'rk4' with dt, or "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from oscillators.delayed import Delayed
 from oscillators.past import BACKWARD, SPACING, check_delays, check_history
 from oscillators.system import System, components
 
-Grid = Any  # of oscillators.flow, which names this module
+if TYPE_CHECKING:
+    from oscillators.flow import Grid  # which names this module
 
 
 @dataclass(frozen=True)

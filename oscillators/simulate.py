@@ -236,20 +236,10 @@ def _check_method(system, coupling, t, method, dt, rtol, atol, noise, on_failure
                 f"`method` must be one of {', '.join(STOCHASTIC)} with `noise`, but is {method!r}; choose one of these."
             )
         raise ValueError(f"`noise` must be given for {method!r}, but is None; without noise use 'euler' or 'heun'.")
-    if method == "semi_implicit_euler" and system.kind != "pair":
-        raise ValueError(
-            f"`method` must not be {method!r} for {type(system).__name__}, but is: it needs a second-order system; use "
-            "'euler', 'heun' or 'rk4'."
-        )
+    arguments.check_order(system, method)
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         checks.positive(name, tolerance, "the defaults are rtol=1e-6 and atol=1e-9")
-    if method in FIXED:
-        return checks.step_size(dt, method, t)
-    if dt is not None:
-        raise ValueError(
-            f"`dt` must be None for the adaptive method {method!r}, but is {checks.shown(dt)}; set rtol and atol instead."
-        )
-    return None
+    return arguments.step(method, dt, t, fixed=FIXED)
 
 
 def _checked_noise(system, state, noise):

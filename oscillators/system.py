@@ -106,9 +106,16 @@ def law_state(system: System, x0: Any, name: str = "x0") -> np.ndarray:
         return np.stack([z.real, z.imag], axis=-1)
     angles = system.kind == "scalar" or system.units[0] == "rad"  # whole numbers are rarely meant as radians
     x = checks.real_numbers(name, x0, allow_integer=not angles)
+    check_pair(system, x, name)
+    return x
+
+
+def check_pair(system: System, x: Array, name: str) -> None:
+    """Raise if x is no state of a second-order system."""
     if system.kind == "pair" and (x.ndim < 2 or x.shape[-1] != 2):
+        both = ", ".join(system.variables)
+        cure = f"np.stack([{both}], axis=-1)" if isinstance(x, np.ndarray) else f"torch.stack([{both}], dim=-1)"
         raise ValueError(
             f"`{name}` must have shape (..., node, 2) with {' and '.join(system.variables)} on the last axis, but is "
-            f"{x.shape}; write np.stack([{', '.join(system.variables)}], axis=-1)."
+            f"{tuple(x.shape)}; write {cure}."
         )
-    return x

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class Task:
     atol: float
     history: Tensor | Callable[[float], Tensor] | None
 
-    @property
+    @cached_property
     def delayed(self) -> Delayed | None:
         """The delayed part of the coupling, if any of its links is delayed."""
         inner = self.coupling.coupling if isinstance(self.coupling, Diffusive) else self.coupling

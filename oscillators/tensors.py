@@ -43,6 +43,11 @@ def numbers(value: Any) -> Any:
     return value if isinstance(value, dict) or not own else with_fields(value, own)
 
 
+def memory(*tensors: Tensor) -> tuple[np.ndarray, ...]:
+    """The same memory as contiguous arrays, for compiled loops."""
+    return tuple(tensor.detach().resolve_neg().contiguous().numpy() for tensor in tensors)
+
+
 def tensors(value: Any) -> list[Tensor]:
     """Every tensor that carries a gradient, at any depth, in a fixed order."""
     if isinstance(value, Tensor):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -11,15 +12,15 @@ from torch.nn import functional
 Map = Callable[[Tensor], Tensor]
 
 
-class Connectivity(nn.Module):
+class Connectivity(nn.Module, ABC):
     """Base of all connectivities: a map of states with the channels last, (B, *grid, ch) -> (B, *grid, ch).
 
     One of your own needs `forward` only, and no base. `prepare` does once what all steps of a layer share.
     """
 
+    @abstractmethod
     def prepare(self, grid: tuple[int, ...]) -> tuple[Map, Tensor]:
         """For states on a grid of this size: the map without its bias, and the bias (ch,)."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         act, bias = self.prepare(tuple(x.shape[1:-1]))

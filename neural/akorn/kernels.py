@@ -23,11 +23,6 @@ def usable(*tensors: Tensor) -> bool:
     )
 
 
-def numbers(*tensors: Tensor) -> tuple[Any, ...]:
-    """The same memory as contiguous arrays."""
-    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
-
-
 @compiled
 def euler_step(x, y, c, rates, gamma, axes, out):
     """x' = v/‖v‖ with v = x + γ (Ω x + h - ⟨x, h⟩ x), h = y + c. Arrays (cell, oscillator, n).

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from neural.akorn import kernels
 from neural.akorn.frequency import PlaneRotation, Rotation
 from oscillators import SphereKuramoto
+from oscillators.tensors import memory
 
 Step = Callable[[Tensor, Tensor, Tensor, Rotation | None, Tensor | float], Tensor]
 SPHERE = SphereKuramoto()
@@ -50,12 +51,12 @@ class _Euler(torch.autograd.Function):
 
 def _arrays(x: Tensor, y: Tensor, c: Tensor, rates: Tensor, gamma: Tensor) -> tuple[Any, ...]:
     step = gamma.detach().numpy().reshape(-1)[0]
-    return *map(_grouped, (x, y, c)), *kernels.numbers(rates), step, (0,) * x.shape[-1]
+    return *map(_grouped, (x, y, c)), *memory(rates), step, (0,) * x.shape[-1]
 
 
 def _grouped(x: Tensor) -> Any:
     """(..., oscillator, n) as (cell, oscillator, n)."""
-    return kernels.numbers(x)[0].reshape(-1, *x.shape[-2:])
+    return memory(x)[0].reshape(-1, *x.shape[-2:])
 
 
 def untangent(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None, gamma: Tensor | float) -> Tensor:

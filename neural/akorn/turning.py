@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from neural.akorn import kernels
+from oscillators.tensors import memory
 
 
 def turn(u: Tensor, blocks: Tensor) -> Tensor:
@@ -29,7 +30,7 @@ class _Turn(torch.autograd.Function):
     def forward(ctx: Any, u: Tensor, blocks: Tensor) -> Tensor:
         ctx.save_for_backward(u, blocks)
         out = torch.empty_like(u, memory_format=torch.contiguous_format)
-        kernels.turned(*kernels.numbers(u, blocks, out))
+        kernels.turned(*memory(u, blocks, out))
         return out
 
     @staticmethod
@@ -37,5 +38,5 @@ class _Turn(torch.autograd.Function):
     def backward(ctx: Any, bar: Tensor) -> tuple[Tensor, Tensor]:
         u, blocks = (t.contiguous() for t in ctx.saved_tensors)
         u_bar, blocks_bar = torch.empty_like(u), torch.zeros_like(blocks)
-        kernels.turned_bar(*kernels.numbers(u, blocks, bar, u_bar, blocks_bar))
+        kernels.turned_bar(*memory(u, blocks, bar, u_bar, blocks_bar))
         return u_bar, blocks_bar

@@ -69,17 +69,18 @@ class KuraNet(nn.Module):
 
     def from_logits(self, Z: Tensor) -> Tensor:
         """K as it acts in the run, from the logits of all pairs: (..., node, node)."""
-        K = self._normalised(Z)
-        return K / Z.shape[-1] if self.per_node else K
+        return self._acting(self._normalised(Z))
 
     def _normalised(self, Z: Tensor) -> Tensor:
         K = normalize_couplings(Z, self.kind, self.degree, self.symmetric)
         return K.mT if self.rows == "senders" else K
 
+    def _acting(self, K: Tensor) -> Tensor:
+        return K / K.shape[-1] if self.per_node else K
+
     def forward(self, x: Tensor) -> Tensor:
         """K as it acts in the run, (..., node, node)."""
-        K = self.couplings(x)
-        return K / x.shape[-2] if self.per_node else K
+        return self._acting(self.couplings(x))
 
 
 @dataclass(frozen=True)

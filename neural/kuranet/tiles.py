@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from neural.kuranet import kernels
+from oscillators.tensors import memory
 
 PAIRS = 1024  # per tile: with 128 hidden units in single precision, half a megabyte
 
@@ -39,7 +40,7 @@ class Tiles:
     """
 
     def __init__(self, a: Tensor, b: Tensor, W: Tensor, kept: Tensor | None = None):
-        self.a, self.b = numbers(a, b)
+        self.a, self.b = memory(a, b)
         self.W, self.kept = W, kept
         self.tiles = list(_tiles(len(a), a.shape[1], b.shape[1], a.shape[2]))
         pairs, H = self.tiles[0].shape[0] * self.tiles[0].shape[1], a.shape[2]
@@ -70,7 +71,7 @@ class Tiles:
         last = self.tiles[-1]
         kept = self.W.new_empty(last.start + last.shape[0] * last.shape[1], last.shape[2])
         means, squares = self.W.new_empty(2, len(self.tiles), last.shape[2])
-        for tile, mean, square in zip(self.tiles, *numbers(means, squares), strict=True):
+        for tile, mean, square in zip(self.tiles, *memory(means, squares), strict=True):
             self.second_layer(tile, kept[tile.start :])
             kernels.moments(tile.cube(kept[tile.start :]), mean, square)
         self.kept = kept
@@ -81,7 +82,7 @@ class Tiles:
     def logits(self, mean: Tensor, scale: Tensor, beta: Tensor, w: Tensor) -> Tensor:
         """Z = w · φ(scale (z - mean) + β), (networks, n, k)."""
         Z = self.W.new_empty(len(self.a), self.a.shape[1], self.b.shape[1])
-        *given, Z_ = numbers(mean, scale, beta, w, Z)
+        *given, Z_ = memory(mean, scale, beta, w, Z)
         for tile, z in self.second_layers():
             kernels.last_layer(z, *given, Z_[tile.at])
         return Z
@@ -89,8 +90,8 @@ class Tiles:
     def last_layer_sums(self, mean: Tensor, scale: Tensor, beta: Tensor, Z_bar: Tensor) -> tuple[Tensor, Tensor]:
         """Σ q and Σ q d over all pairs, (H,), with d = z - mean and q = φ'(scale d + β) ∂Z."""
         q, qd = self.W.new_empty(2, len(self.tiles), self.a.shape[2])
-        *given, Z_bar_ = numbers(mean, scale, beta, Z_bar)
-        for (tile, z), q_tile, qd_tile in zip(self.second_layers(), *numbers(q, qd), strict=True):
+        *given, Z_bar_ = memory(mean, scale, beta, Z_bar)
+        for (tile, z), q_tile, qd_tile in zip(self.second_layers(), *memory(q, qd), strict=True):
             kernels.last_layer_sums(z, *given, Z_bar_[tile.at], q_tile, qd_tile)
         return q.sum(0), qd.sum(0)
 
@@ -98,8 +99,8 @@ class Tiles:
         """∂a, ∂b and ∂W from ∂z = along_q q - along_d d - level."""
         a_bar, b_bar = self.W.new_zeros(self.a.shape), self.W.new_zeros(self.b.shape)
         W_bar, y_bar = torch.zeros_like(self.W), torch.empty_like(self.y)
-        a_, b_, Z_bar_, *last = numbers(a_bar, b_bar, Z_bar, mean, scale, beta)
-        into = numbers(along_q, along_d, level)
+        a_, b_, Z_bar_, *last = memory(a_bar, b_bar, Z_bar, mean, scale, beta)
+        into = memory(along_q, along_d, level)
         for tile, z in self.second_layers():
             i, rows, columns = tile.at
             kernels.second_layer_bar(z, *last, Z_bar_[tile.at], *into, tile.cube(self.z))
@@ -118,8 +119,3 @@ def _tiles(networks: int, n: int, k: int, H: int) -> Iterator[Tile]:
         rows, columns = slice(r, min(r + high, n)), slice(c, min(c + wide, k))
         yield Tile((i, rows, columns), (rows.stop - r, columns.stop - c, H), start)
         start += (rows.stop - r) * (columns.stop - c)
-
-
-def numbers(*tensors: Tensor) -> tuple[np.ndarray, ...]:
-    """The same memory as contiguous arrays for compiled loops."""
-    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)

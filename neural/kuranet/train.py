@@ -37,7 +37,7 @@ class Recipe:
         standardised: whether features are shifted and scaled to mean 0 and variance 1 over the training nodes.
         uniform: whether a run starts at phases uniform on the circle instead of where its nodes start by themselves.
         growth: share of the training over which runs grow to the length of the horizon (0: they have it at once): the
-            burn-in in equal parts from 0, a varied window by equal factors from a single step.
+            burn-in in equal parts from 0; with `varied`, the window by equal factors from a single step instead.
         varied: whether each window is as long as a number of steps drawn log-uniformly from 1 to that of the horizon.
     """
 
