@@ -27,7 +27,7 @@ bench: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[scale,train,test]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[attack,scale,train,test]"
 	touch $@
 
 clean:

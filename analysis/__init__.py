@@ -7,7 +7,8 @@ NumPy in, NumPy out; tensor in, tensor out with gradient; DataArray in, DataArra
 import importlib
 from typing import Any
 
-from analysis.clusters import cluster_synchrony, phase_clusters, symmetric_best_dice
+from analysis.calibration import expected_calibration_error
+from analysis.clusters import cluster_synchrony, phase_clusters
 from analysis.energy import lyapunov_function, phase_energy, sphere_energy
 from analysis.graphs import fan_in_map, graph_autocorrelation
 from analysis.order import (
@@ -18,27 +19,55 @@ from analysis.order import (
     order_parameter,
     splay,
 )
+from analysis.points import point_clusters, separability
+from analysis.segmentation import fg_ari, mean_best_overlap, symmetric_best_dice
+from analysis.spectra import analytic_signal, direction_index, dispersion_ridge, spectral_contrast
 from analysis.synchrony import chimera_index, effective_frequency, metastability, phase_locking_value
+from analysis.waves import (
+    circular_correlation,
+    long_wave_fraction,
+    phase_gradient,
+    roll_equivariance,
+    wave_fraction,
+    wave_velocity,
+    winding_number,
+)
 
 __all__ = [
+    "analytic_signal",
     "chimera_index",
+    "circular_correlation",
     "circular_variance",
     "cluster_synchrony",
     "daido_moment",
+    "direction_index",
+    "dispersion_ridge",
     "effective_frequency",
+    "expected_calibration_error",
     "fan_in_map",
+    "fg_ari",
     "graph_autocorrelation",
     "local_order_parameter",
+    "long_wave_fraction",
     "lyapunov_function",
+    "mean_best_overlap",
     "mean_phase",
     "metastability",
     "order_parameter",
     "phase_clusters",
     "phase_energy",
+    "phase_gradient",
     "phase_locking_value",
+    "point_clusters",
+    "roll_equivariance",
+    "separability",
+    "spectral_contrast",
     "sphere_energy",
     "splay",
     "symmetric_best_dice",
+    "wave_fraction",
+    "wave_velocity",
+    "winding_number",
 ]
 
 

@@ -10,9 +10,14 @@ from array_api_compat import device, is_array_api_obj, to_device
 from oscillators.arrays import Array, namespace
 
 
+def as_array(value: Any) -> Array:
+    """The value as an array; arrays and tensors as they are."""
+    return value if is_array_api_obj(value) else np.asarray(value)
+
+
 def real_array(name: str, value: Any) -> Array:
     """The value as an array of real floating-point numbers; integers and lists are converted, tensors stay tensors."""
-    array = value if is_array_api_obj(value) else np.asarray(value)
+    array = as_array(value)
     xp = namespace(array)
     if isinstance(array, np.ndarray) and array.dtype.kind not in "biufc":
         raise TypeError(f"`{name}` must hold numbers, but has the dtype {array.dtype}; pass an array of numbers.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from array_api_compat import device
 from analysis.checks import alike, integers, plain, require_positive
 from analysis.labels import Dim, labelled
 from analysis.order import direction, splay
+from analysis.points import k_means
 from oscillators.arrays import Array, namespace, unit_vector
 
 
@@ -107,51 +107,11 @@ def phase_clusters(
     if not np.isfinite(rows).all():
         raise ValueError("`theta` must be finite, but holds infinity or NaN; cut the run where it fails.")
     rng = np.random.default_rng(rng)
-    labels = [k_means(row, k, restarts, int(rng.integers(2**31))) for row in rows.reshape(-1, N)]
+    labels = [_by_phase(row, k, restarts, int(rng.integers(2**31))) for row in rows.reshape(-1, N)]
     return namespace(theta).asarray(np.reshape(labels, rows.shape), device=device(theta))
 
 
-def k_means(theta: np.ndarray, k: int, restarts: int, seed: int) -> np.ndarray:
+def _by_phase(theta: np.ndarray, k: int, restarts: int, seed: int) -> np.ndarray:
     """Clusters of one row of phases, numbered by their mean phase."""
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer than k different phases
-        found = KMeans(k, n_init=restarts, random_state=seed).fit(unit_vector(theta))
-    order = np.argsort(direction(found.cluster_centers_))
-    return np.argsort(order)[found.labels_]
-
-
-def symmetric_best_dice(a: Any, b: Any, *, ignore: int | None = None) -> float:
-    """Likeness of two labelings, the smaller of BD(a, b) and BD(b, a), BD = mean_i max_j 2|a_i ∩ b_j| / (|a_i| + |b_j|).
-
-    a_i are the sets of equal label in a, b_j those in b. Names of labels do not matter.
-
-    Args:
-        a: integer labels, such as `phase_clusters` of an image; any shape; array, tensor or DataArray.
-        b: integer labels of the same shape, such as the true segments.
-        ignore: a label, such as that of the background, whose set takes no part in either labeling; its places still
-            count in the sizes of the sets they belong to in the other labeling.
-
-    Returns:
-        Score in [0, 1]. 1: the same sets.
-
-    Raises:
-        TypeError: if labels are not integers.
-        ValueError: if the shapes differ, or nothing is left to compare.
-
-    Source: Scharr et al. 2016 (leaf segmentation).
-    """
-    a, b = integers("a", a), integers("b", b)
-    if a.shape != b.shape:
-        raise ValueError(f"`b` must have the shape of `a`, {a.shape}, but is {b.shape}; give one label per place.")
-    names_a, a = np.unique(a, return_inverse=True)
-    names_b, b = np.unique(b, return_inverse=True)
-    shape = len(names_a), len(names_b)
-    overlap = np.bincount(np.ravel(a) * shape[1] + np.ravel(b), minlength=shape[0] * shape[1]).reshape(shape)
-    dice = 2 * overlap / (overlap.sum(axis=1, keepdims=True) + overlap.sum(axis=0))
-    dice = dice[names_a != ignore][:, names_b != ignore]  # None differs from every label
-    if dice.size == 0:
-        raise ValueError(f"`a` and `b` must hold labels to compare, but hold none other than {ignore}; pass segments.")
-    return float(min(dice.max(axis=1).mean(), dice.max(axis=0).mean()))
+    labels, centres = k_means(unit_vector(theta), k, restarts, seed)
+    return np.argsort(np.argsort(direction(centres)))[labels]

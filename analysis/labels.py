@@ -22,10 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
-from array_api_compat import is_array_api_obj
-
-from analysis.checks import real_array, require_axes
+from analysis.checks import as_array, real_array, require_axes
 from oscillators.arrays import Array, namespace
 
 Dim = str | tuple[str, ...]
@@ -38,8 +35,13 @@ def is_labelled(value: Any) -> bool:
     return xarray is not None and isinstance(value, xarray.DataArray)
 
 
-def labelled(*, gives: str = "", unit: str = "1", **layouts: str) -> Callable[[Observable], Observable]:
-    """Declare the axes of an observable's arguments (the state first) and of its result, and the result's unit."""
+def labelled(
+    *, gives: str = "", unit: str = "1", integer: bool = False, **layouts: str
+) -> Callable[[Observable], Observable]:
+    """Declare the axes of an observable's arguments (the state first) and of its result, and the result's unit.
+
+    The state becomes floating point, unless it is declared `integer`: labels of places.
+    """
     state = next(iter(layouts))
 
     def decorate(observable: Observable) -> Observable:
@@ -53,9 +55,12 @@ def labelled(*, gives: str = "", unit: str = "1", **layouts: str) -> Callable[[O
             bound.apply_defaults()
             values = bound.arguments
             dims = node_dimensions(values["dim"])
+            of_arrays = functools.partial(
+                by_position, observable, layouts=layouts, gives=gives, dims=dims, integer=integer
+            )
             if not is_labelled(values[state]):
-                return by_position(observable, values, layouts, gives, dims)
-            result = by_name(observable, values, layouts, gives, dims)
+                return of_arrays(values)
+            result = by_name(of_arrays, values, layouts, gives, dims)
             return result.rename(name).assign_attrs(long_name=title, units=unit)
 
         return call  # type: ignore[return-value]
@@ -64,17 +69,23 @@ def labelled(*, gives: str = "", unit: str = "1", **layouts: str) -> Callable[[O
 
 
 def by_position(
-    observable: Callable[..., Array], values: dict[str, Any], layouts: dict[str, str], gives: str, dims: tuple[str, ...]
+    observable: Callable[..., Array],
+    values: dict[str, Any],
+    *,
+    layouts: dict[str, str],
+    gives: str,
+    dims: tuple[str, ...],
+    integer: bool,
 ) -> Array:
     """Call the observable on bare arrays: check, flatten the node axes, compute, unfold the node axes of the result."""
     state, layout = next(iter(layouts.items()))
-    array = real_array(state, values[state])
+    array = as_array(values[state]) if integer else real_array(state, values[state])
     axes = spell(layout, dims)
     require_axes(state, array, axes)
     start = array.ndim - len(axes) + axes.index(dims[0])
     nodes = tuple(array.shape[start : start + len(dims)])
     others = {n: bare(values[n], layouts[n], dims) for n in layouts if n != state and values[n] is not None}
-    flat = {n: flatten(a, layouts[n], len(dims)) for n, a in {state: array, **others}.items()}
+    flat = {n: flatten(n, a, layouts[n], nodes) for n, a in {state: array, **others}.items()}
     folded = {n: OnLattice(v, nodes) for n, v in values.items() if len(getattr(v, "node_dims", ())) > 1}
     result = observable(**{**values, **flat, **folded})
     if len(dims) == 1 or not gives:
@@ -84,9 +95,13 @@ def by_position(
 
 
 def by_name(
-    observable: Callable[..., Array], values: dict[str, Any], layouts: dict[str, str], gives: str, dims: tuple[str, ...]
+    of_arrays: Callable[[dict[str, Any]], Array],
+    values: dict[str, Any],
+    layouts: dict[str, str],
+    gives: str,
+    dims: tuple[str, ...],
 ) -> Any:
-    """Call the observable on DataArrays: xarray brings the named dimensions to the end and keeps the others."""
+    """Call the observable of bare arrays on DataArrays: xarray brings the named dimensions to the end and keeps the others."""
     import xarray
 
     state = next(iter(layouts))
@@ -102,7 +117,7 @@ def by_name(
     core = [[d for d in spell(layouts[n], dims) if d in values[n].dims] for n in names]
 
     def compute(*arrays: Array) -> Array:
-        return by_position(observable, {**values, **dict(zip(names, arrays, strict=True))}, layouts, gives, dims)
+        return of_arrays({**values, **dict(zip(names, arrays, strict=True))})
 
     return xarray.apply_ufunc(
         compute,
@@ -151,16 +166,20 @@ def bare(value: Any, layout: str, dims: tuple[str, ...]) -> Array:
     """The value as an array; of a DataArray beside a bare state, with its dimensions in the declared order."""
     if is_labelled(value):
         return value.transpose(..., *[d for d in spell(layout, dims) if d in value.dims]).data
-    return value if is_array_api_obj(value) else np.asarray(value)
+    return as_array(value)
 
 
-def flatten(array: Array, layout: str, count: int) -> Array:
-    """Merge the `count` axes of the nodes into one; arrays too small to have them all (to be broadcast) stay."""
-    axes = layout.split()
+def flatten(name: str, array: Array, layout: str, nodes: tuple[int, ...]) -> Array:
+    """Merge the axes of the nodes into one; arrays too small to have them all (to be broadcast) stay."""
+    axes, count = layout.split(), len(nodes)
     stop = array.ndim - (len(axes) - 1 - axes.index("node")) if "node" in axes else 0
     if count == 1 or stop < count:
         return array
     shape = tuple(array.shape)
+    if shape[stop - count : stop] not in (nodes, (1,) * count):
+        raise ValueError(
+            f"`{name}` must have the lattice {nodes} of the state, but has shape {shape}; transpose or cut it."
+        )
     merged = (*shape[: stop - count], math.prod(shape[stop - count : stop]), *shape[stop:])
     return namespace(array).reshape(array, merged)
 

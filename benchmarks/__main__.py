@@ -10,7 +10,10 @@ import importlib
 import os
 from pathlib import Path
 
-TOPICS = ("dense", "rhs", "sparse", "delayed", "startup", "ensemble", "gradients", "large")
+TOPICS = (
+    "dense", "rhs", "sparse", "delayed", "startup", "ensemble", "gradients", "large", "kuranet", "contrastive", "akorn",
+    "waves",
+)  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",

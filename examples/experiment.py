@@ -1,25 +1,19 @@
-"""What the KuraNet examples share: their command line, numbers that are measured once, the regimes, and the table.
-
-All results of a preset lie in one folder: checkpoints of every seed, the numbers measured so far, figures, the weights of
-the best seed, and `table.md`. A second call finds what is there and goes on.
-"""
+"""What the KuraNet examples share beyond `report`: trainings of all seeds, the regimes, and their lines of the table."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-import matplotlib
 import torch
 
+from examples import report
+from examples.report import Record, number
 from neural.kuranet.model import Horizon, KuraNet, run
 from neural.kuranet.nodes import Nodes
 from neural.kuranet.rows import all_logits
@@ -28,7 +22,6 @@ from neural.kuranet.train import Recipe, Training, evaluate, train
 
 Pair = tuple[float, float]
 PROTOCOLS = ("sub-populations", "true network")
-HEAD = ("task", "regime", "paper", "its control", "ours", "our control", "seeds", "command")
 
 
 @dataclass(frozen=True)
@@ -96,124 +89,18 @@ class Score(NamedTuple):
     command: str = ""
 
 
-class Record:
-    """The numbers of one task, in a file: what is there is not measured again."""
-
-    def __init__(self, path: Path, settings: Any):
-        settings = json.loads(json.dumps(settings))  # as a file gives them back
-        self.path = path
-        self.values = json.loads(path.read_text()) if path.exists() else {"settings": settings}
-        if self.values["settings"] != settings:
-            raise ValueError(
-                f"`--out` must be a folder of this version of the preset, but {path} was measured with other settings; name "
-                "another folder, or remove that file."
-            )
-
-    def __call__(self, name: str, measure: Callable[..., Any], *arguments: Any) -> Any:
-        """The value of this name, measured if it is not there."""
-        if name not in self.values:
-            print(f"{self.path.stem}: {name} ...", file=sys.stderr)
-            self.write(name, measure(*arguments))
-        return self.values[name]
-
-    def write(self, name: str, value: Any) -> None:
-        self.values[name] = value
-        replace_text(self.path, json.dumps(self.values, indent=1))
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file in one move: an interrupted write leaves it as it was."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
-def parser(document: str, program: str, tasks: Sequence[str], presets: dict[str, Any]) -> argparse.ArgumentParser:
-    """The command line; what cannot be used ends the program with a sentence."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=f"python -m examples.{program}", description=document, formatter_class=raw)
-    parser.set_defaults(program=program, presets=presets, order=tasks)
-    parser.add_argument("--preset", choices=presets, default="cpu", help="how much is trained and measured")
-    parser.add_argument("--tasks", nargs="+", choices=tasks, default=tasks, metavar="TASK", help=", ".join(tasks))
-    parser.add_argument("--seeds", type=at_least_one, default=3, help="trainings per task (default: 3; the paper: 10)")
-    parser.add_argument("--out", type=Path, default=Path("out") / program, help="folder of all results")
-    parser.add_argument("--device", type=available, choices=("cpu", "cuda"), default="cpu", help="where torch runs")
-    return parser
-
-
-def available(device: str) -> str:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise argparse.ArgumentTypeError(
-            "must be a device of this machine, but is 'cuda', which torch does not find; use cpu"
-        )
-    return device
-
-
-def at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, but is {text!r}; give for example 10")
-    return int(text)
-
-
 def run_studies(
     options: argparse.Namespace,
     study: Callable[..., list[Score]],
     summary: Callable[[list[Score]], list[Score]] = lambda scores: [],
 ) -> int:
-    """Study one task after another and print the table; 0, 1 for input that cannot be used, 130 after Ctrl-C."""
-    matplotlib.use("Agg")
-    options.folder = options.out / options.preset
-    try:
-        options.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        print(f"{options.program}: `--out` must be a folder to write into, but {error}; name another.", file=sys.stderr)
-        return 1
-    status = study_tasks(options, study)
-    scores = finished(options)
-    text = table(scores + summary(scores))
-    replace_text(options.folder / "table.md", text)
-    print(text)
-    print(f"table, figures and weights: {options.folder}/")
-    return status
+    """Study one task after another and print the table; see `report.run_studies`."""
+    return report.run_studies(options, study, summary, settings, Score)
 
 
-def study_tasks(options: argparse.Namespace, study: Callable[..., list[Score]]) -> int:
-    """Study one task after another, and keep the lines of each."""
-    preset = options.presets[options.preset]
-    command = f"python -m examples.{options.program} --preset {options.preset} --seeds {options.seeds}"
-    try:
-        for task in options.tasks:
-            settings = asdict(preset) | {"recipes": asdict(preset.recipes[task])}
-            record = Record(options.folder / f"{task}.json", settings)
-            scores = study(task, preset, record, options)
-            record.write("rows", [score._replace(command=f"`{command} --tasks {task}`") for score in scores])
-    except (OSError, ValueError, FloatingPointError) as error:
-        print(f"{options.program}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{options.program}: stopped; the same command goes on from here.", file=sys.stderr)
-        return 130
-    return 0
-
-
-def finished(options: argparse.Namespace) -> list[Score]:
-    """The lines of all tasks studied so far, by this call or an earlier one."""
-    files = [options.folder / f"{task}.json" for task in options.order]
-    found = [json.loads(file.read_text()) for file in files if file.exists()]
-    return [Score(*row) for values in found for row in values.get("rows", [])]
-
-
-def table(scores: Sequence[Score]) -> str:
-    """The lines as a table in Markdown."""
-    rows = [HEAD, ["---"] * len(HEAD), *([number(cell) for cell in score] for score in scores)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
-
-
-def number(value: float | str | None) -> str:
-    """A cell of the table."""
-    if value is None or isinstance(value, str):
-        return value or "–"
-    return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
+def settings(preset: Preset, task: str) -> dict[str, Any]:
+    """What the numbers of a task depend on."""
+    return asdict(preset) | {"recipes": asdict(preset.recipes[task])}
 
 
 def every(losses: Sequence[float]) -> str:

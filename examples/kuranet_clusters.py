@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from analysis import plot
-from examples import experiment
+from examples import experiment, report
 from examples.experiment import Score, Task, published
 from neural.kuranet import Horizon, circles, gaussians, moons, recipes, run, spirals
 
@@ -66,7 +66,7 @@ PRESETS = {
 
 def main(arguments=None):
     """Study the tasks that the command line names."""
-    options = experiment.parser(__doc__, "kuranet_clusters", TASKS, PRESETS).parse_args(arguments)
+    options = report.parser(__doc__, "kuranet_clusters", TASKS, PRESETS).parse_args(arguments)
     return experiment.run_studies(options, study, gaussian_means)
 
 

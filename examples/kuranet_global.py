@@ -27,7 +27,7 @@ import torch
 
 import analysis
 from analysis import plot
-from examples import experiment
+from examples import experiment, report
 from examples.experiment import Preset, Score, Task, published
 from neural.kuranet import Horizon, oscillators, recipes, run
 
@@ -53,7 +53,7 @@ LARGE = Horizon(burn_in=350, window=50)
 
 def main(arguments=None):
     """Study the cases that the command line names."""
-    options = experiment.parser(__doc__, "kuranet_global", CASES, PRESETS).parse_args(arguments)
+    options = report.parser(__doc__, "kuranet_global", CASES, PRESETS).parse_args(arguments)
     return experiment.run_studies(options, study)
 
 

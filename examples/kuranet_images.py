@@ -19,7 +19,6 @@ Source: Ricci et al. 2021, KuraNet (table II, figure 4); images: Berkeley segmen
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass, replace
 from math import sqrt
@@ -32,7 +31,7 @@ from sklearn.cluster import KMeans
 
 import analysis
 from analysis import plot
-from examples import experiment
+from examples import experiment, report
 from examples.experiment import Score, Task, published
 from neural.kuranet import Horizon, halves, image, recipes
 from neural.kuranet.large import Streamed
@@ -41,7 +40,6 @@ from oscillators import Kuramoto, integrate
 IMAGES = ("90076", "118020", "124084", "189011", "229036", "247003", "296028", "317080", "361010")
 PAPER = published((0.0376, 0.7464), (0.0088, 0.8363), (0.0093, 0.8360)) | {"symmetric best Dice": (0.7001, 0.3719)}
 DATA = Horizon(dt=15.0, burn_in=1000, window=50)
-FOLDER = Path(os.environ.get("OSCILLATORS_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,8 @@ PRESETS = {
 
 def main(arguments=None):
     """Study the images that the command line names."""
-    parser = experiment.parser(__doc__, "kuranet_images", IMAGES, PRESETS)
-    parser.add_argument("--data", type=Path, default=FOLDER, help="folder of bsds8.npz")
+    parser = report.parser(__doc__, "kuranet_images", IMAGES, PRESETS)
+    parser.add_argument("--data", type=Path, default=report.DATA, help="folder of bsds8.npz")
     options = parser.parse_args(arguments)
     if not (options.data / "bsds8.npz").is_file():
         print(

@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from neural.akorn.published import Loaded, network_from
+from neural.autoencoders import Autoencoder, autoencoder_from, published_weights
 from neural.kuranet.network import CouplingNetwork
+from neural.waves import published
 from oscillators import checks
 
 
@@ -41,11 +43,7 @@ def load_kuranet(source: str | os.PathLike | Mapping[str, Any]) -> CouplingNetwo
 
 def save_kuranet(network: CouplingNetwork, path: str | os.PathLike) -> None:
     """Write the weights of a coupling network as `load_kuranet` reads them: .npz, or a state dict by torch.save."""
-    weights: dict[str, Tensor] = network.state_dict()
-    if Path(path).suffix == ".npz":
-        np.savez_compressed(path, **{f"weight/{name}": value.cpu().numpy() for name, value in weights.items()})  # type: ignore[arg-type]
-    else:
-        torch.save(weights, path)
+    _write(network.state_dict(), path)
 
 
 def load_akorn(
@@ -58,6 +56,39 @@ def load_akorn(
     """
     given = source if isinstance(source, Mapping) else _read(Path(source))
     return network_from({name.removeprefix("weight/"): value for name, value in given.items()}, which, **options)
+
+
+def load_autoencoder(source: str | os.PathLike | Mapping[str, Any], **options: Any) -> Autoencoder:
+    """A complex-valued or rotating autoencoder from published weights; see `neural.autoencoders.autoencoder_from`.
+
+    Args:
+        source: a state dict, or a file: .npz with `weight/...`, or what torch.save wrote of the weights or the training.
+        options: what no shape tells: `strides`, `image`.
+    """
+    return autoencoder_from(source if isinstance(source, Mapping) else _read(Path(source)), **options)
+
+
+def save_autoencoder(network: Autoencoder, path: str | os.PathLike) -> None:
+    """Write the weights of an autoencoder under their published names: .npz, or a state dict by torch.save."""
+    _write(published_weights(network), path)
+
+
+def load_waves(source: str | os.PathLike | Mapping[str, Any], **options: Any) -> nn.Module:
+    """A coRNN, wave machine, wave-RNN, iRNN or UnICORNN from published weights; see `neural.waves.network_from`.
+
+    Args:
+        source: a state dict, or a file: .npz with `weight/...`, or what torch.save wrote of the weights.
+        options: what no shape tells: the constants `dt`, `gamma` and `epsilon` (UnICORNN: `dt` and `alpha`) where they are fixed.
+    """
+    given = source if isinstance(source, Mapping) else _read(Path(source))
+    return published.network_from({name.removeprefix("weight/"): value for name, value in given.items()}, **options)
+
+
+def _write(weights: dict[str, Tensor], path: str | os.PathLike) -> None:
+    if Path(path).suffix == ".npz":
+        np.savez_compressed(path, **{f"weight/{name}": value.cpu().numpy() for name, value in weights.items()})  # type: ignore[arg-type]
+    else:
+        torch.save(weights, path)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class StuartLandau(System):
         grow, turn = self.growth - square, self.omega - self.shear * square
         return grow[..., None] * z + turn[..., None] * quarter_turn(z) + h
 
+    pointwise = True
+
     @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -53,7 +54,7 @@ class CompiledRun(torch.autograd.Function):
                 steps = segment.stop - segment.start
                 for bar, part in zip(found, _weight_bars(job, weights, tape, steps) if weights else [], strict=True):
                     bar += part
-                _add_drive(drive, torch.from_numpy(tape.h[:steps]), run.block, segment)
+                _add_drive(drive, run, tape.h[:steps], segment)
 
             return found, drive, *run.backward(outbar, collect)
 
@@ -87,16 +88,16 @@ def _add_past(bars: PastInputs, part: PastBars, member: int) -> None:
     bars.dg[:, member] += rings[:, 1]
 
 
-def _add_drive(bar: Tensor, h: Tensor, block: slice, segment: slice) -> None:
-    """∂L/∂c from the cotangents of the fields, h (steps, stages, B m, N)."""
-    rows, members, m, n = bar.shape
+def _add_drive(bar: Tensor, run: Pass, fields: np.ndarray, segment: slice) -> None:
+    """∂L/∂c from the cotangents of the fields, (steps, stages, members m, N) with members as they lie."""
+    rows, members, m, _ = bar.shape
     if not rows:
         return
-    steps, stages = h.shape[:2]
-    h = h.reshape(steps, stages, -1, m, n)
+    stages, n = fields.shape[1], fields.shape[-1]
+    h = torch.from_numpy(run.apart(fields.reshape(len(fields), stages, -1, m, n)))
     if members == 1:
         h = h.sum(dim=2, keepdim=True)
-    where = slice(None) if members == 1 else block
+    where = slice(None) if members == 1 else run.block
     if rows == 1:
         bar[0, where] += h.sum(dim=(0, 1))
     else:  # one row for each stage of each step
@@ -105,7 +106,7 @@ def _add_drive(bar: Tensor, h: Tensor, block: slice, segment: slice) -> None:
 
 def _weight_bars(job: Job, weights: tuple[Tensor, ...], tape: Tape, steps: int) -> list[Tensor]:
     """∂L/∂K from what was shown and the cotangent of what was felt; stages and members count as components."""
-    n = tape.h.shape[-1]
+    n = math.prod(job.nodes)
     shown = tape.g if job.rings is None else tape.past
     g, seen, h = (torch.from_numpy(a[:steps]).reshape(-1, n) for a in (tape.g, shown, tape.h))
     if isinstance(job.operator, Dense) and not job.diffusive and not job.by_link:

@@ -23,7 +23,7 @@ from oscillators.lookback import look_back
 from oscillators.loops import OK, Fate, Work, ready
 from oscillators.methods import ADAPTIVE, FIXED
 from oscillators.passes import Job, PastInputs, Rings
-from oscillators.problem import Problem, kernel_is_current, prepare
+from oscillators.problem import Problem, is_pointwise, kernel_is_current, prepare
 from oscillators.system import components, projects
 from oscillators.task import Task
 from oscillators.tensors import numbers, tensors
@@ -110,7 +110,8 @@ def _differentiable(laid: Laid, grid: Grid) -> Tensor:
     p, task = laid.problem, laid.task
     operator, diffusive = task.flow.coupling, isinstance(task.coupling, Diffusive)
     rings, past = (None, (None,) * 4) if task.delayed is None else _past(laid, grid)
-    job = Job(p.kernels, laid.vjps, p.network, laid.back, operator, diffusive, p.nodes, p.width, grid, rings)
+    beside = is_pointwise(type(p.system))
+    job = Job(p.kernels, laid.vjps, p.network, laid.back, operator, diffusive, p.nodes, p.width, beside, grid, rings)
     rows = _rows(task.x, p.nodes, components(p.system))
     return _public(CompiledRun.apply(job, rows, _params(laid), _drive(laid, grid), *past, *tensors(operator)), task)
 

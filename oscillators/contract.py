@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from oscillators.kernels import LAW, LIFT, PROJECT, TANGENT
-from oscillators.problem import kernel_is_current, members_of, to_rows
+from oscillators.problem import is_pointwise, kernel_is_current, members_of, to_rows
 from oscillators.system import System, components, law_state
 
 ULPS = 4  # how many units in the last place, of the largest value, two spellings of one formula may differ
@@ -120,10 +120,14 @@ class _Trial:
         n = int(np.prod(self.nodes))
         params = [members_of(row, (), self.nodes).reshape(n) for row in self.system.params()]
         p = np.stack(params) if params else np.empty((0, n))
-        x, g, h = self.rows(self.x, self.axes), self.rows(self.g, 1), self.rows(self.h, 1)
+        pairs = ((self.x, self.axes), (self.g, 1), (self.h, 1), (self.dx, self.axes))
+        rows = [*(self.rows(*pair) for pair in pairs), p]
+        if is_pointwise(type(self.system)):  # then a second network may lie beside it, with the nodes in another order
+            rows = [np.concatenate([row, row[:, ::-1]], axis=1) for row in rows]
+        x, g, h, want, p = rows
         out = np.full_like(x, np.nan)
         kernel(self.t, x, g, h, p, np.require(self.system.table(), requirements=["C", "W"]), out)
-        return out, self.rows(self.dx, self.axes)
+        return out, want
 
     def run_project(self, kernel: Any) -> tuple[np.ndarray, np.ndarray]:
         x = self.x + 0.01 * self.dx

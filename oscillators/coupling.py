@@ -12,9 +12,8 @@ import numpy as np
 
 from oscillators import checks
 from oscillators.arrays import Array, namespace, per_component
-from oscillators.kernels import fast_sum, field_kernel, function_kernel, widest_vectors
-
-TILE = 128  # receivers per tile of `Dense`: four rows of a tile and a row of h stay in the first cache
+from oscillators.kernels import fast_sum, field_kernel
+from oscillators.products import panels, rows_product
 
 
 class Compiled(NamedTuple):
@@ -87,85 +86,15 @@ class Dense(Coupling):
         _same_nodes("K", self.K.shape[-1], nodes)
 
     def compiled(self, nodes):
-        return self._packed(np.asarray(self.K, np.float64))
+        return _product(np.asarray(self.K, np.float64))
 
     def transposed(self, nodes):
-        return self._packed(np.asarray(self.K, np.float64).swapaxes(-1, -2))
-
-    def _packed(self, K: np.ndarray) -> Compiled:
-        n = K.shape[-1]
-        K = K.reshape(-1, n, n)
-        tiles = -(-n // TILE)
-        packed = _aligned_zeros((len(K), tiles, n, TILE))
-        for tile in range(tiles):
-            rows = K[:, tile * TILE : (tile + 1) * TILE]
-            packed[:, tile, :, : rows.shape[1]] = rows.transpose(0, 2, 1)
-        return Compiled(self.kernel, np.array([n], np.int64), np.empty(0, np.int32), packed.reshape(len(K), -1))
-
-    @staticmethod
-    @field_kernel
-    def kernel(meta, index, weight, g, h):
-        # weight: tiles of TILE receivers, each (sender, receiver). The receivers are the vector lanes, so every h_i is
-        # summed over the senders in one fixed order, and a tile is read once for all rows (components, members) of g.
-        rows, n = g.shape
-        for tile in range((n + TILE - 1) // TILE):
-            lo = tile * TILE
-            width = min(TILE, n - lo)
-            for q in range(rows):
-                hq = h[q, lo : lo + width]
-                for i in range(width):
-                    hq[i] = 0.0
-            for four in range(n // 4):
-                j = 4 * four
-                base = np.uint64((tile * n + j) * TILE)
-                for q in range(0, rows - 1, 2):
-                    ga, gb = g[q, j : j + 4], g[q + 1, j : j + 4]
-                    _four_senders_two_rows(weight, base, ga, gb, h[q, lo : lo + width], h[q + 1, lo : lo + width])
-                if rows % 2:
-                    _four_senders(weight, base, g[rows - 1, j : j + 4], h[rows - 1, lo : lo + width])
-            for j in range(n // 4 * 4, n):
-                base = np.uint64((tile * n + j) * TILE)
-                for q in range(rows):
-                    hq = h[q, lo : lo + width]
-                    g0 = g[q, j]
-                    for i in range(width):
-                        hq[i] = hq[i] + weight[base + np.uint64(i)] * g0
+        return _product(np.asarray(self.K, np.float64).swapaxes(-1, -2))
 
 
-def _aligned_zeros(shape: tuple[int, ...]) -> np.ndarray:
-    """Zeros that start at a multiple of 64 bytes: a vector load then never crosses a cache line."""
-    size = int(np.prod(shape))
-    buffer = np.zeros(size + 7)
-    start = -(buffer.ctypes.data // 8) % 8
-    return buffer[start : start + size].reshape(shape)
-
-
-# The two inner loops of Dense.kernel. As functions of their own they keep the check that their arrays do not overlap
-# inside, where it succeeds; hoisted over all rows it would fail and leave scalar code.
-
-
-@function_kernel
-def _four_senders(weight, base, g, h):
-    """h_i += Σ of four senders, in this order."""
-    g0, g1, g2, g3 = g[0], g[1], g[2], g[3]
-    for i in range(len(h)):
-        o = base + np.uint64(i)
-        two = (h[i] + weight[o] * g0) + weight[o + np.uint64(TILE)] * g1
-        h[i] = (two + weight[o + np.uint64(2 * TILE)] * g2) + weight[o + np.uint64(3 * TILE)] * g3
-
-
-@function_kernel
-def _four_senders_two_rows(weight, base, g, f, h, k):
-    """The same for two rows at once: every weight is loaded once."""
-    widest_vectors()
-    g0, g1, g2, g3 = g[0], g[1], g[2], g[3]
-    f0, f1, f2, f3 = f[0], f[1], f[2], f[3]
-    for i in range(len(h)):
-        o = base + np.uint64(i)
-        w0, w1 = weight[o], weight[o + np.uint64(TILE)]
-        w2, w3 = weight[o + np.uint64(2 * TILE)], weight[o + np.uint64(3 * TILE)]
-        h[i] = (((h[i] + w0 * g0) + w1 * g1) + w2 * g2) + w3 * g3
-        k[i] = (((k[i] + w0 * f0) + w1 * f1) + w2 * f2) + w3 * f3
+def _product(K: np.ndarray) -> Compiled:
+    weight = panels(K.reshape(-1, *K.shape[-2:]))
+    return Compiled(rows_product, np.empty(0, np.int64), np.empty(0, np.int32), weight)
 
 
 @dataclass(frozen=True)

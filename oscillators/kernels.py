@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, typeof_impl
 
 F1, F2 = types.float64[::1], types.float64[:, ::1]
 F3, F4 = types.float64[:, :, ::1], types.float64[:, :, :, ::1]
@@ -78,6 +78,7 @@ class Address(types.WrapperAddressProtocol):
 
     def __init__(self, kernel: Any, signature: Any):
         self.kernel, self.of = kernel, signature  # the kernel is kept alive with its address
+        self.type = types.FunctionType(signature)
         kernel.compile(signature)
         compiled = kernel.get_compile_result(signature)
         self.address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
@@ -87,6 +88,11 @@ class Address(types.WrapperAddressProtocol):
 
     def signature(self) -> Any:
         return self.of
+
+
+@typeof_impl.register(Address)
+def _type_of(address, context):
+    return address.type  # made once: a call of a loop asks for that of every kernel
 
 
 @cache

@@ -31,6 +31,7 @@ class Network(NamedTuple):
     degree: np.ndarray  # (0, 1 or members, N); 0: coupling is not diffusive
     drive: np.ndarray  # (rows, 1 or members, m, N); rows 0: no drive, 1: constant, else one per stage of each step
     noise: np.ndarray  # (0, 1 or members, d, N): sigma; 0: none
+    nodes: int  # of the coupling; N is a multiple of it where members lie side by side
 
 
 class Work(NamedTuple):
@@ -54,7 +55,7 @@ class Fate(NamedTuple):
 
 OK, NOT_FINITE, STEP_UNDERFLOW = 0, 1, 2
 
-NETWORK = types.NamedTuple([F3, I2, L1, I1, F2, F2, F4, F3], Network)
+NETWORK = types.NamedTuple([F3, I2, L1, I1, F2, F2, F4, F3, types.int64], Network)
 WORK = types.NamedTuple([F3, F2, F2, F2, F4], Work)
 FATE = types.NamedTuple([L1, F1, L1, types.int64[:, ::1]], Fate)
 KERNELS = tuple(types.FunctionType(s) for s in (LIFT, TANGENT, LAW, PROJECT, FIELD))
@@ -73,7 +74,7 @@ def _borrow(typing_context, value):
             for i, part in enumerate(parts):
                 item = builder.insert_value(item, strip(context, builder, part, builder.extract_value(item, i)), i)
             return item
-        if isinstance(kind, types.NoneType):
+        if not isinstance(kind, types.Array):
             return item
         array = context.make_array(kind)(context, builder, item)
         array.meminfo = array.meminfo.type(None)
@@ -92,15 +93,17 @@ def derivative(lift, law, field, network, history, member, t, drive_row, x, work
     members, _, n = x.shape
     g, h = work.g, work.h
     m = g.shape[0] // members
+    weight = network.weight[min(member, network.weight.shape[0] - 1)]
+    rows_g, rows_h = g.reshape(-1, network.nodes), h.reshape(-1, network.nodes)
     for b in range(members):
         lift(x[b], g[b * m : (b + 1) * m])
     if history is None:  # the branches below are not even compiled
-        field(network.meta, network.where, network.weight[min(member, network.weight.shape[0] - 1)], g, h)
+        field(network.meta, network.where, weight, rows_g, rows_h)
     elif len(history.starts) > 0:
         links(history, t, g, h)
     else:
         senders(history, t, g, work.past)
-        field(network.meta, network.where, network.weight[min(member, network.weight.shape[0] - 1)], work.past, h)
+        field(network.meta, network.where, weight, work.past, h)
     for b in range(members):
         if network.degree.shape[0] > 0:
             degree = network.degree[min(member + b, network.degree.shape[0] - 1)]
@@ -139,6 +142,8 @@ def combine(y, x, k, weights, stages, dt):
             else:
                 for i in range(len(y)):
                     y[i] = y[i] + w * ks[i]
+    if first:
+        copy(y, x)
 
 
 @njit(**(_OPTIONS | {"fastmath": {"contract", "reassoc"}}))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from oscillators.coupling import Compiled, Coupling
-from oscillators.engine import BLOCK, BLOCK_STATE
+from oscillators.engine import BLOCK
 from oscillators.flow import Grid
 from oscillators.history import History
 from oscillators.loops import Network, Work, ready
@@ -28,6 +28,7 @@ from oscillators.reverse import (
 )
 from oscillators.reverse_history import PastBars
 
+BLOCK_STATE = 1 << 10  # most numbers in the states of a block: twenty steps on tape stay in the second cache
 TAPE_BYTES = 1 << 27  # that may wait for the run backward; a longer run is recorded again, segment by segment
 SEGMENT_WORK = 3e8  # multiplications in a segment at most: an interrupt waits for its end
 
@@ -44,6 +45,7 @@ class Job:
     diffusive: bool
     nodes: tuple[int, ...]
     width: int
+    pointwise: bool  # whether members may lie side by side, as one network of so many times the nodes
     grid: Grid
     rings: Rings | None = None  # of a delayed network
 
@@ -108,8 +110,13 @@ class Pass:
     def __init__(
         self, job: Job, network: Network, x: np.ndarray, block: slice, segments: list[slice], past: PastInputs | None
     ):
-        self.job, self.network, self.block, self.segments, self.past = job, network, block, segments, past
-        self.shape = x[block].shape
+        members, beside = block.stop - block.start, job.pointwise and past is None and len(network.drive) <= 1
+        self.job, self.block, self.segments, self.past = job, block, segments, past
+        self.side = members if beside else 1  # members that lie side by side
+        self.network = self._beside(network) if beside else network
+        self.shape = _joined(x[block], self.side).shape
+        self.record = ready(record, RECORD if past is None else DELAYED_RECORD)
+        self.reverse = ready(reverse, REVERSE if past is None else DELAYED_REVERSE)
         self.starts, self.sizes, self.saves = _laid_out(job.grid)
         self.checkpoints: list[np.ndarray] = []
         self.tape: Tape | None = None
@@ -118,11 +125,11 @@ class Pass:
 
     def forward(self, x: np.ndarray, out: np.ndarray) -> None:
         """Fill out (saves, members, d, N)."""
-        state = x[self.block].copy()
+        state = np.array(_joined(x[self.block], self.side))
         for segment in self.segments:
             self.checkpoints.append(state.copy())
             rows, found = self._record(segment, state)
-            out[rows, self.block] = found
+            out[rows, self.block] = self.apart(found)
 
     def _record(self, segment: slice, state: np.ndarray) -> tuple[slice, np.ndarray]:
         rows, saves = self._saves(segment)
@@ -137,7 +144,7 @@ class Pass:
             assert job.rings is not None
             self.history = job.rings.history(self.past, self.block.start)
             work = work._replace(h=np.empty((m, n)))
-        ready(record, RECORD if self.past is None else DELAYED_RECORD)(
+        self.record(
             *job.kernels, job.grid.semi_implicit, job.grid.tableau, self.network, self.history, self.block.start, state, work,
             self.starts[segment], self.sizes[segment], segment.start, saves, self.tape, out,
         )  # fmt: skip
@@ -161,14 +168,34 @@ class Pass:
             if self.history is not None:
                 before = PastBars(*map(np.zeros_like, (self.history.values, self.history.tau, self.history.weight)))
             transposed = Transposed(job.back.meta, job.back.where, job.back.weight)
-            ready(reverse, REVERSE if self.past is None else DELAYED_REVERSE)(
+            self.reverse(
                 *job.vjps, job.grid.semi_implicit, job.grid.tableau, self.network, transposed, self.history, before,
                 self.block.start, self.starts[segment], self.sizes[segment], segment.start, saves,
-                self.tape, np.array(outbar[rows, self.block]), bars,
+                self.tape, np.array(_joined(outbar[rows, self.block], self.side)), bars,
             )  # fmt: skip
             collect(self.tape, segment)
         self.tape = None  # its fields are spent
-        return bars, before
+        return bars._replace(x=self.apart(bars.x), params=self.apart(bars.params)), before
+
+    def _beside(self, network: Network) -> Network:
+        """The network of all members of the block."""
+        params, drive, degree = network.params, network.drive, network.degree[:, None]
+        params, drive, degree = (self._own(a) for a in (params, drive, degree))
+        return network._replace(params=params, drive=drive, degree=degree[:, 0])
+
+    def _own(self, a: np.ndarray) -> np.ndarray:
+        """Arrays (..., 0, 1 or members, c, N) of the members of the block, side by side."""
+        if a.shape[-3] == 0:
+            return np.empty((*a.shape[:-1], a.shape[-1] * self.side))
+        here = a[..., self.block, :, :] if a.shape[-3] > 1 else np.repeat(a, self.side, axis=-3)
+        return np.ascontiguousarray(_joined(here, self.side))
+
+    def apart(self, a: np.ndarray) -> np.ndarray:
+        """Arrays (..., members, c, N) of members that lie side by side."""
+        *lead, blocks, c, n = a.shape
+        n //= self.side
+        parts = a.reshape(*lead, blocks, c, self.side, n).swapaxes(-3, -2)
+        return parts.reshape(*lead, blocks * self.side, c, n)
 
     def _saves(self, segment: slice) -> tuple[slice, Saves]:
         lo, hi = np.searchsorted(self.saves.step, [segment.start, segment.stop])
@@ -183,6 +210,12 @@ class Pass:
             np.empty((steps, stages, members * m, n)), np.empty((steps, *self.shape)), np.empty((inside, *self.shape)),
             np.empty((steps, stages, m, n) if self.past else (0, 0, 0, 0)),
         )  # fmt: skip
+
+
+def _joined(a: np.ndarray, side: int) -> np.ndarray:
+    """Arrays (..., members, c, N) with so many members side by side, (..., members / side, c, side N)."""
+    *lead, members, c, n = a.shape
+    return a.reshape(*lead, members // side, side, c, n).swapaxes(-3, -2).reshape(*lead, members // side, c, side * n)
 
 
 def _laid_out(grid: Grid) -> tuple[np.ndarray, np.ndarray, Saves]:

@@ -67,6 +67,8 @@ class Kuramoto(PhaseSystem):
         lag = carries_gradient(self.alpha) or bool(xp.any(self.alpha != 0))  # else two rows less are read from memory
         return (self.omega, xp.cos(self.alpha), xp.sin(self.alpha)) if lag else (self.omega,)
 
+    pointwise = True
+
     @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):
@@ -154,6 +156,8 @@ class InertialKuramoto(System):
         torque = self.omega - self.damping * v + cross(unit_vector(theta), h)
         return namespace(x).stack([v, torque / self.mass], axis=-1)
 
+    pointwise = True
+
     @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):
@@ -235,6 +239,8 @@ class Winfree(PhaseSystem):
 
     def law(self, t, theta, h):
         return self.omega - namespace(theta).sin(theta) * h[..., 0]
+
+    pointwise = True
 
     @staticmethod
     @law_kernel

@@ -104,7 +104,7 @@ def prepare(system: System, coupling: Coupling, x0: np.ndarray, drive: Any, hist
         constant,
         sigma,
     )
-    network = Network(*(np.require(a, requirements=["C", "W"]) for a in arrays))
+    network = Network._make([*(np.require(a, requirements=["C", "W"]) for a in arrays), n])
     kernels, callbacks = _kernels(system, inner, spelled, nodes, lead, past)
     return Problem(
         system, coupling, nodes, lead, rows, width, kernels, network,
@@ -149,3 +149,8 @@ def kernel_is_current(cls: type, kernel: str, law: str) -> bool:
     """Whether a kernel was written with or after the law it spells: a subclass that changes only the law has no kernel."""
     order = [name for base in cls.__mro__ for name in (kernel, law) if name in vars(base)]
     return getattr(cls, kernel) is not None and order[0] == kernel
+
+
+def is_pointwise(cls: type) -> bool:
+    """Whether the kernel that a run uses is declared to treat every node by itself."""
+    return getattr(cls, "pointwise", False) and kernel_is_current(cls, "pointwise", "kernel")

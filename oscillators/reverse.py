@@ -125,9 +125,7 @@ def record(
             lift(x[0], tape.g[i, 0])
             push(past, t, tape.g[i, 0])
         for s in range(stages):
-            flat_y = tape.y[i, s].reshape(-1)
-            copy(flat_y, flat_x)
-            combine(flat_y, flat_y, flat_k, tableau.a[s], s, dt)
+            combine(tape.y[i, s].reshape(-1), flat_x, flat_k, tableau.a[s], s, dt)
             seen = Work(work.y, tape.g[i, s], tape.h[i, s], work.past if history is None else tape.past[i, s], work.k)
             stage = (first + i) * stages + s if moving else 0
             at = t + tableau.c[s] * dt
@@ -256,7 +254,8 @@ def _stage_vjp(lift_vjp, law_vjp, back, network, transposed, history, past_bars,
         links_vjp(history, past_bars, t, g, h, bars.g)
     else:
         weight = transposed.weight[min(member, transposed.weight.shape[0] - 1)]
-        back(transposed.meta, transposed.where, weight, h, bars.back)
+        rows, into = h.reshape(-1, network.nodes), bars.back.reshape(-1, network.nodes)
+        back(transposed.meta, transposed.where, weight, rows, into)
         if history is None:
             add(flat_g, 1.0, bars.back.reshape(-1))
         else:

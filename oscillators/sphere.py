@@ -86,6 +86,8 @@ class SphereKuramoto(System):
                 f"divide by np.linalg.norm({name}, axis=-1, keepdims=True)."
             )
 
+    pointwise = True
+
     @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):

@@ -46,6 +46,8 @@ class TopographicOscillators(System):
         position, v = x[..., 0], x[..., 1]
         return xp.stack([v, xp.tanh(h[..., 0]) - self.gamma * position - self.epsilon * v], axis=-1)
 
+    pointwise = True
+
     @staticmethod
     @law_kernel
     def kernel(t, x, g, h, p, table, out):

@@ -8,28 +8,30 @@ tolerance, if a file or an output of it is unknown, or if there is no file.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
-from tests.replays import akorn, kuranet
-from tests.replays.file import Golden, Output
+from tests import replays
+from tests.replays.file import Golden, Output, Replay
 
-Replay = Callable[[Golden], dict[str, Any]]  # the library's values of the outputs, by name
-
+FAMILIES = [import_module(f"tests.replays.{module.name}") for module in iter_modules(replays.__path__)]
 REPLAYS: dict[str, Replay] = {
-    **akorn.REPLAYS,
-    **kuranet.REPLAYS,
+    prefix: replay for family in FAMILIES for prefix, replay in getattr(family, "REPLAYS", {}).items()
 }  # by the beginning of a file's name; the longest that fits counts
-RECORDS = (*kuranet.RECORDS,)  # beginnings of outputs that are not compared
+RECORDS: dict[Replay, tuple[str, ...]] = {
+    replay: family.RECORDS for family in FAMILIES if hasattr(family, "RECORDS") for replay in family.REPLAYS.values()
+}  # beginnings of outputs that are not compared
 
 
 def check(path: Path) -> tuple[bool, str]:
     """Whether a file is met, and the rest of its line."""
     try:
         golden = Golden.read(path)
-        outputs = replay_of(golden.name)(golden)
-        unknown = sorted(name for name in golden.outputs.keys() - outputs.keys() if not name.startswith(RECORDS))
+        replay = replay_of(golden.name)
+        outputs, records = replay(golden), RECORDS.get(replay, ())
+        unknown = sorted(name for name in golden.outputs.keys() - outputs.keys() if not name.startswith(records))
         if unknown:
             return False, f"unknown output {', '.join(unknown)}"
         return compare(golden, outputs)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import delayed, dense, ensemble, gradients, rhs, sparse, startup
+from benchmarks import akorn, contrastive, delayed, dense, ensemble, gradients, kuranet, rhs, sparse, startup, waves
 from benchmarks.__main__ import TOPICS, main
 from benchmarks.network import by_engine, dense_network
 from benchmarks.peers import Skipped, compare
 from benchmarks.timing import Row, first_reaching, interleaved, report, table
+from neural.autoencoders import Contrast
 
 
 def errors(rows: list[Row]) -> list[float]:
@@ -42,6 +43,40 @@ def test_gradients_agree_with_a_fine_step_and_with_autograd():
     # Order 4, fields up to K N = 6: some (6 * 0.05)^4 / 120.
     assert max(errors(rows)) < 1e-4
     assert max(row.peer_error for row in rows) < 1e-4
+
+
+def test_training_iterations_agree_with_the_published_formulas():
+    rows = kuranet.run(nodes=12, seconds=0.0)
+    # Single precision of the coupling function, through a normalisation over 144 pairs; the run of the peer is single, too.
+    assert max(errors(rows)) < 1e-4
+    assert max(row.peer_error for row in rows) < 1e-3
+
+
+def test_autoencoders_agree_with_the_published_formulation():
+    maps = {"patches": (Contrast(3, 1, 2, 4, 6, patch=2), (2, 3, 8, 8))}
+    contrasts = {"encoder_contrast": Contrast(2, 1, 1, 2, 2), "decoder_contrast": Contrast(5, 1, 5, 8, 50)}
+    tiny = {"image": (3, 16, 16), "channels": (4, 4), "strides": (2, 2), "linear": 4}
+    rows = contrastive.run(maps, {"tiny": tiny}, images=2, seconds=0.0, contrasts=contrasts)
+    assert len(rows) == 3
+    # Double precision; gradients pass ten layers with a norm each.
+    assert max(errors(rows)) < 1e-9
+
+
+def test_layers_agree_with_the_published_formulas():
+    cases = akorn.Case("attn", 16, 3, 2, 3), akorn.Case("conv", 8, 6, 2, 3, 3)
+    *speeds, short, long = akorn.run(cases, akorn.Case("attn", 16, 3, 1, 36), long=49, seconds=0.01)
+    # Single precision, a few steps, sums of some hundred terms.
+    assert max(errors(speeds)) < 1e-5
+    assert len(speeds) == 2
+    assert short.ours < long.ours < long.theirs
+
+
+def test_gradients_of_wave_networks_agree_with_the_eager_loop():
+    rows = waves.run(lattices=((1, 4, 5), (3, 4)), T=5, batch=3, seconds=0.0)
+    assert [row.peer for row in rows[:4]] == ["eager", "repeat", "undo", "dense"]
+    # Five steps, sums of at most 15 x 20 terms: some roundings.
+    assert max(row.our_error for row in rows if "float64" in row.size) < 1e-13
+    assert max(row.our_error for row in rows) < 1e-4
 
 
 def test_members_of_the_timed_ensemble_equal_their_own_runs():

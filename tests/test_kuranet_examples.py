@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from examples import experiment, kuranet_clusters, kuranet_global, kuranet_images
-from examples.experiment import Preset, Record, Score, Task
+from examples import experiment, kuranet_clusters, kuranet_global, kuranet_images, report
+from examples.experiment import Preset, Score, Task
+from examples.report import Record
 from neural.kuranet import Horizon, gaussians, recipes, run
 from neural.kuranet.train import Training
 
@@ -59,7 +60,7 @@ def check_folder(folder, task, figures):
 
 @pytest.mark.parametrize("program", [kuranet_global, kuranet_clusters, kuranet_images])
 def test_every_preset_can_train_every_task(program):
-    options = experiment.parser("", "program", (), program.PRESETS).parse_args([])
+    options = report.parser("", "program", (), program.PRESETS).parse_args([])
     assert {"cpu", "paper", "small"} <= set(options.presets)
     tasks = set(program.PRESETS["paper"].recipes)
     for preset in options.presets.values():
@@ -101,7 +102,7 @@ def test_pixels_that_are_to_be_segmented(tmp_path, photographs):
 
 
 def test_real_photographs_can_be_read():
-    archive = kuranet_images.FOLDER / "bsds8.npz"
+    archive = report.DATA / "bsds8.npz"
     if not archive.is_file():
         pytest.skip(f"no {archive}; set OSCILLATORS_DATA")
     for name in kuranet_images.IMAGES:
@@ -175,7 +176,7 @@ def test_blocks_cluster_two_groups_exactly():
 
 def test_the_table_names_best_and_worst_of_the_seeds():
     assert experiment.every([0.5, 0.0123, 3e-7]) == "best 3.0e-07, worst 0.5000: 0.5000, 0.0123, 3.0e-07"
-    lines = experiment.table([Score("I", "Data", 0.1, None, 0.05, "(2, 3)", "seed 1")]).splitlines()
+    lines = report.table(Score, [Score("I", "Data", 0.1, None, 0.05, "(2, 3)", "seed 1")]).splitlines()
     assert lines[2] == "| I | Data | 0.1000 | – | 0.0500 | (2, 3) | seed 1 | – |"
     assert {line.count("|") for line in lines} == {9}
 

@@ -1,4 +1,4 @@
-"""Pictures of phases, of their order, and of what order depends on.
+"""Pictures of phases, of their order, of what order depends on, and of what networks make of it.
 
 Every function takes labelled data (of a Dataset its variable `theta`), arrays or tensors, draws into `ax` or into a new
 figure, and returns the Axes, or the path of the file it wrote. Phases are wrapped here and nowhere else.
@@ -7,8 +7,11 @@ figure, and returns the Axes, or the path of the file it wrote. Phases are wrapp
 from analysis.plot.motion import animate, lattice, lattice_frames, order, phase_disc, phases
 from analysis.plot.reading import wrap
 from analysis.plot.relation import fan_in, landscape, loss_against_autocorrelation, transition
+from analysis.plot.scores import accuracy_against_energy, reliability, score_against_clusters
+from analysis.plot.segments import segment_map, segment_maps
 
 __all__ = [
+    "accuracy_against_energy",
     "animate",
     "fan_in",
     "landscape",
@@ -18,6 +21,10 @@ __all__ = [
     "order",
     "phase_disc",
     "phases",
+    "reliability",
+    "score_against_clusters",
+    "segment_map",
+    "segment_maps",
     "transition",
     "wrap",
 ]

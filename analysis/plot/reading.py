@@ -59,6 +59,13 @@ def plain(array: Any) -> np.ndarray:
     return np.asarray(checks.plain(array), dtype=float)
 
 
+def require_two_values(**arrays: np.ndarray) -> None:
+    """Refuse arrays in which all values are equal: nothing depends on them."""
+    for name, values in arrays.items():
+        if values.size == 0 or np.ptp(values) == 0:
+            raise ValueError(f"`{name}` must hold two different values, but does not; add data.")
+
+
 def axes_or_new(ax: Axes | None) -> Axes:
     """The given Axes, or those of a new figure."""
     return plt.subplots()[1] if ax is None else ax

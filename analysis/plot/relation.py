@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from analysis.labels import is_labelled
-from analysis.plot.reading import CYCLIC, axes_or_new, phase_bar, plain, wrap
+from analysis.plot.reading import CYCLIC, axes_or_new, phase_bar, plain, require_two_values, wrap
 
 
 def transition(
@@ -63,9 +63,7 @@ def loss_against_autocorrelation(c_x: Any, V: Any, *, ax: Axes | None = None) ->
     c_x, V = plain(c_x), plain(V)
     if c_x.shape != V.shape:
         raise ValueError(f"`V` must have the shape of `c_x`, {c_x.shape}, but is {V.shape}; give one loss per step.")
-    for name, values in (("c_x", c_x), ("V", V)):
-        if values.size == 0 or np.ptp(values) == 0:
-            raise ValueError(f"`{name}` must hold two different values, but does not; a line needs several steps.")
+    require_two_values(c_x=c_x, V=V)
     line = np.polynomial.Polynomial.fit(c_x.ravel(), V.ravel(), 1)
     r2 = np.corrcoef(c_x.ravel(), V.ravel())[0, 1] ** 2
     ax = axes_or_new(ax)

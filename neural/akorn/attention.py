@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from neural.akorn.connectivity import Connectivity, Map
+from neural.akorn.channels import Map
+from neural.akorn.connectivity import Connectivity
 from neural.akorn.positions import grid_coordinates, resized, rotations
+from neural.akorn.totals import product
 from neural.akorn.turning import turn
 from oscillators import checks
 
@@ -73,24 +75,25 @@ class Attention(Connectivity):
             start = R.mT if name == "mat_o" else R
             setattr(self, name, nn.Parameter(start.clone(memory_format=torch.contiguous_format)))
 
-    def prepare(self, grid: tuple[int, ...]) -> tuple[Map, Tensor]:
+    def prepare(self, grid: tuple[int, ...], batch: int = 1) -> tuple[Map, Tensor]:
         """Heads are sorted in the weights, once, and the halves of feature pairs apart: rows (head, half, pair)."""
         halves = 1 if self.positions is None else 2
         into = _sorted(self.W_qkv.weight.flatten(1), 3, self.heads, halves)
         bias = _sorted(self.W_qkv.bias, 3, self.heads, halves)
-        back = _sorted(self.W_o.weight.flatten(1).T, 1, self.heads, halves).T
+        back = product(_sorted(self.W_o.weight.flatten(1).T, 1, self.heads, halves).T)
+        project = product(into, bias)
         starts, ends = self._rotations(grid)
 
         def act(x: Tensor) -> Tensor:
             tokens = x.flatten(1, -2)
-            u = functional.linear(tokens, into, bias).unflatten(-1, (3, self.heads, halves, -1))
+            u = project(tokens).unflatten(-1, (3, self.heads, halves, -1))
             if starts is not None:
                 u = turn(u, starts)
             q, k, v = (part.transpose(1, 2) for part in u.flatten(-2).unbind(2))  # (B, head, token, δ)
             o = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
             if ends is not None:
                 o = turn(o.unflatten(-1, (halves, -1))[:, :, None], ends)
-            return functional.linear(o.reshape(tokens.shape), back).view(x.shape)
+            return back(o.reshape(tokens.shape)).view(x.shape)
 
         return act, self.W_o.bias
 

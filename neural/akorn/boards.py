@@ -27,7 +27,7 @@ def check_boards(boards: Tensor, box: tuple[int, int]) -> None:
     wrong = (boards < 0) | (boards > size)
     if bool(wrong.any()):
         raise ValueError(_message(boards, wrong, f"digits from 0 (blank) to {size}", "correct it"))
-    wrong = _repeated(boards, box)
+    wrong = conflicts(boards, box)
     if bool(wrong.any()):
         raise ValueError(_message(boards, wrong, "no digit twice in a row, column or box", "no solution has it"))
 
@@ -35,6 +35,26 @@ def check_boards(boards: Tensor, box: tuple[int, int]) -> None:
 def digits(onehot: Tensor) -> Tensor:
     """Boards (B, size, size) from one-hot vectors, (B, size, size, size), all zero where a cell is blank."""
     return torch.where(onehot.sum(-1) > 0, onehot.argmax(-1) + 1, 0)
+
+
+def filled(logits: Tensor, boards: Tensor) -> Tensor:
+    """The givens of boards (B, size, size), and the most likely digits in their blank cells."""
+    return torch.where(boards > 0, boards, logits.argmax(-1) + 1)
+
+
+def conflicts(boards: Tensor, box: tuple[int, int]) -> Tensor:
+    """Cells whose digit stands once more in their row, column or box, (B, size, size)."""
+    height, width = box
+    given = torch.nn.functional.one_hot(boards.long(), height * width + 1)[..., 1:]
+    boxes = given.unflatten(2, (-1, width)).unflatten(1, (-1, height))  # (B, box row, row, box column, column, digit)
+    counts = [given.sum(axis, keepdim=True).expand_as(given) for axis in (1, 2)]
+    counts.append(boxes.sum((2, 4), keepdim=True).expand_as(boxes).reshape(given.shape))
+    return (given * torch.stack(counts).amax(0)).amax(-1) > 1
+
+
+def legal(boards: Tensor, box: tuple[int, int]) -> Tensor:
+    """Whether boards (B, size, size) are complete and break no rule, (B,)."""
+    return ((boards > 0) & ~conflicts(boards, box)).flatten(1).all(1)
 
 
 class Scores(NamedTuple):
@@ -55,16 +75,6 @@ def board_scores(logits: Tensor, boards: Tensor, solutions: Tensor) -> Scores:
     blank = boards == 0
     right = (logits.argmax(-1) + 1 == solutions) & blank
     return Scores((right == blank).flatten(1).all(1), right.flatten(1).sum(1), blank.flatten(1).sum(1))
-
-
-def _repeated(boards: Tensor, box: tuple[int, int]) -> Tensor:
-    """Cells whose digit stands elsewhere in their row, column or box."""
-    height, width = box
-    given = torch.nn.functional.one_hot(boards.long(), height * width + 1)[..., 1:]
-    boxes = given.unflatten(2, (-1, width)).unflatten(1, (-1, height))  # (B, box row, row, box column, column, digit)
-    counts = [given.sum(axis, keepdim=True).expand_as(given) for axis in (1, 2)]
-    counts.append(boxes.sum((2, 4), keepdim=True).expand_as(boxes).reshape(given.shape))
-    return (given * torch.stack(counts).amax(0)).amax(-1) > 1
 
 
 def _message(boards: Tensor, wrong: Tensor, rule: str, repair: str) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional
+
+Map = Callable[[Tensor], Tensor]  # (B, *grid, ch) -> (B, *grid, ch)
 
 
 def on_last(layer: nn.Module, x: Tensor) -> Tensor:

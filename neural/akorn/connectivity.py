@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-Map = Callable[[Tensor], Tensor]
+from neural.akorn import kernels, spectral
+from neural.akorn.channels import Map
 
 
 class Connectivity(nn.Module, ABC):
@@ -19,11 +19,11 @@ class Connectivity(nn.Module, ABC):
     """
 
     @abstractmethod
-    def prepare(self, grid: tuple[int, ...]) -> tuple[Map, Tensor]:
-        """For states on a grid of this size: the map without its bias, and the bias (ch,)."""
+    def prepare(self, grid: tuple[int, ...], batch: int = 1) -> tuple[Map, Tensor]:
+        """For so many members with a grid of this size: the map without its bias, and the bias (ch,)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        act, bias = self.prepare(tuple(x.shape[1:-1]))
+        act, bias = self.prepare(tuple(x.shape[1:-1]), len(x))
         return act(x) + bias
 
 
@@ -48,17 +48,18 @@ class Convolution(Connectivity):
         self.weight = layer.weight
         self.bias: Any = layer.bias
 
-    def prepare(self, grid: tuple[int, ...]) -> tuple[Map, Tensor]:
-        dims, padding = self.weight.ndim - 2, self.weight.shape[-1] // 2
+    def prepare(self, grid: tuple[int, ...], batch: int = 1) -> tuple[Map, Tensor]:
+        dims = self.weight.ndim - 2
         if len(grid) != dims:
             raise ValueError(
                 f"`x` must have {dims} axes between batch and channels, but has the grid {grid}; reshape it."
             )
-        convolve = functional.conv1d if dims == 1 else functional.conv2d
+        if kernels.usable(self.weight) and dims == 2 and spectral.pays(self.weight, grid, batch):
+            return spectral.convolution(self.weight, grid), self.bias
+        return self._direct, self.bias
 
-        def act(x: Tensor) -> Tensor:
-            maps = x.movedim(-1, 1)
-            maps = maps.contiguous() if maps.device.type == "cpu" else maps
-            return convolve(maps, self.weight, padding=padding).movedim(1, -1)
-
-        return act, self.bias
+    def _direct(self, x: Tensor) -> Tensor:
+        maps = x.movedim(-1, 1)
+        maps = maps.contiguous() if maps.device.type == "cpu" else maps
+        convolve = functional.conv1d if maps.ndim == 3 else functional.conv2d
+        return convolve(maps, self.weight, padding=self.weight.shape[-1] // 2).movedim(1, -1)

@@ -38,7 +38,7 @@ class ItrConv(nn.Module):
         super().__init__()
         if ksize % 2 == 0:
             raise ValueError(f"`ksize` must be odd, but is {ksize}; a kernel has a middle.")
-        self.T, self.imsize = T, imsize
+        self.T, self.imsize, self.psize = T, imsize, psize
         self.patchfy = nn.Conv2d(3, ch, psize, stride=psize)
         self.norms = nn.ModuleList(nn.GroupNorm(groups, ch) for _ in range(3))
         self.conv = nn.Conv2d(ch, ch, ksize, padding=ksize // 2)

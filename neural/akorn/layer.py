@@ -146,7 +146,7 @@ class KuramotoLayer(nn.Module):
         act: Any = self.connectivity
         c = self._stimulus(c)
         if isinstance(act, Connectivity):
-            act, bias = act.prepare(tuple(c.shape[1:-2]))
+            act, bias = act.prepare(tuple(c.shape[1:-2]), len(c))
             c = c + bias.view(c.shape[-2:])
         return lambda x: act(x.flatten(-2)).view_as(x), c
 

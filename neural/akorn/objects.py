@@ -63,7 +63,8 @@ class ObjectAKOrN(nn.Module):
             raise ValueError(
                 f"`imsize` must be a multiple of `psize`, but is {imsize} with psize = {psize}; pad or crop."
             )
-        self.T, self.imsize, self.maxpool, self.rescale = per_layer("T", T, L), imsize, maxpool, rescale
+        self.T, self.imsize, self.psize = per_layer("T", T, L), imsize, psize
+        self.maxpool, self.rescale = maxpool, rescale
         self.absolute = positions == "absolute"
         self.gamma = nn.Parameter(torch.full((1,), gamma), requires_grad=False)
         grid = (imsize // psize, imsize // psize)

@@ -2,51 +2,50 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any
+from dataclasses import dataclass
 
-import torch
-from torch import nn
+from torch import Tensor
 
 
+@dataclass(frozen=True)
 class MovingAverage:
-    """Exponential average w̄ of the weights and floating-point buffers of a network, which is evaluated in its place.
+    """Exponential average w̄ of weights w, which is evaluated in their place.
 
-        w̄ <- d w̄ + (1 - d) w,    d = min(β, 1 - (1 + s - after)^(-2/3))    at update s = 0, every, 2 every, ...
+        w̄ <- d w̄ + (1 - d) w,    d = min(β, 1 - (1 + max(0, s - after))^(-2/3))    at step s = 0, every, 2 every, ...
 
-    Until s = `after`, w̄ is a copy of w.
+    Until s = `after`, w̄ is a copy of w. Counts, as batch normalisation has them, are copied and not averaged.
 
     Args:
-        network: what is trained.
         beta, every, after: β and the numbers above; published for Sudoku 0.995, 10, 100.
 
-    `network` holds the average. Source: the package ema_pytorch, as the published code calls it.
+    It is the `avg_fn` of `torch.optim.swa_utils.AveragedModel`, to be updated every `every` steps.
+    Source: the package ema_pytorch, as the published code calls it.
     """
 
-    def __init__(self, network: nn.Module, beta: float = 0.995, every: int = 10, after: int = 100):
-        self.beta, self.every, self.after, self.updates = beta, every, after, 0
-        self.network = copy.deepcopy(network).requires_grad_(False).eval()
+    beta: float = 0.995
+    every: int = 10
+    after: int = 100
 
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """To be called after each step of the optimiser."""
-        s = self.updates
-        self.updates += 1
-        if s % self.every:
-            return
-        d = 0.0 if s <= self.after else min(self.beta, 1 - (1 + s - self.after) ** (-2 / 3))
-        for mean, value in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
-            if d > 0 and mean.is_floating_point():
-                mean.lerp_(value, 1 - d)
-            else:
-                mean.copy_(value)
+    def __post_init__(self) -> None:
+        if not 0 <= self.beta <= 1:
+            raise ValueError(f"`beta` must lie in [0, 1], but is {self.beta}; published: 0.99 to 0.998.")
+        if self.every < 1 or self.after < 0:
+            raise ValueError(
+                f"`every` must be at least 1 and `after` at least 0, but are {self.every} and {self.after}; they are steps."
+            )
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"updates": self.updates, "network": self.network.state_dict()}
+    def __call__(self, mean: Tensor, value: Tensor, count: Tensor) -> Tensor:
+        """w̄ after one more update.
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.updates = state["updates"]
-        self.network.load_state_dict(state["network"])
+        Args:
+            mean, value: w̄ and w.
+            count: earlier updates.
+        """
+        if not mean.is_floating_point():
+            return value
+        beyond = (self.every * count - self.after).clamp(min=0).double()
+        d = (1 - (1 + beyond) ** (-2 / 3)).clamp(max=self.beta)
+        return value + d * (mean - value)
 
 
 def warmup(iteration: int, length: int) -> float:

@@ -26,37 +26,44 @@ def euler(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None, gamma: Tensor
         return SPHERE.project(x + gamma * SPHERE.law(0.0, x, local_field(x, y, c, omega)))
     if isinstance(omega, PlaneRotation):
         return _Euler.apply(x, y, c, omega.rates, gamma)
-    return _Euler.apply(x, y if omega is None else y + omega(x), c, x.new_empty(0, 0), gamma)
+    still = x.new_zeros(x.shape[-2], x.shape[-1] // 2)
+    return _Euler.apply(x, y if omega is None else y + omega(x), c, still, gamma)
 
 
 class _Euler(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, c: Tensor, rates: Tensor, gamma: Tensor) -> Tensor:
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
-        kernels.euler_step(*_arrays(x, y, c, rates, gamma), _grouped(out))
+        maps, new = [_cells(value) for value in (x, y, c)], _cells(out)
+        constants = *_constants(rates, gamma), (0,) * x.shape[-1]
+        kernels.in_parts(lambda i: kernels.euler_step(*(m[i] for m in maps), *constants, new[i]), len(new), new.size)
         ctx.save_for_backward(x, y, c, rates, gamma, out)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, bar: Tensor) -> tuple[Tensor, ...]:
-        *given, out = ctx.saved_tensors
-        rates, gamma = given[3:]
+        x, y, c, rates, gamma, out = ctx.saved_tensors
         x_bar, h_bar = torch.empty_like(out), torch.empty_like(out)
-        rates_bar = torch.zeros(rates.shape, dtype=rates.dtype)
-        results = *map(_grouped, (out, bar, x_bar, h_bar)), rates_bar.numpy()
-        gamma_bar = kernels.euler_step_bar(*_arrays(*given), *results)
-        return x_bar, h_bar, h_bar, rates_bar, gamma.new_full(gamma.shape, gamma_bar)
+        maps, others = [_cells(value) for value in (x, y, c)], [_cells(value) for value in (out, bar, x_bar, h_bar)]
+        constants = *_constants(rates, gamma), (0,) * x.shape[-1]
+
+        def part(i: slice) -> tuple[float, Tensor]:
+            rates_bar = torch.zeros(rates.shape, dtype=rates.dtype)
+            results = *(m[i] for m in others), rates_bar.flatten().numpy()
+            return kernels.euler_step_bar(*(m[i] for m in maps), *constants, *results), rates_bar
+
+        gammas, rates_bars = zip(*kernels.in_parts(part, len(maps[0]), maps[0].size), strict=True)
+        return x_bar, h_bar, h_bar, sum(rates_bars), gamma.new_full(gamma.shape, sum(gammas))
 
 
-def _arrays(x: Tensor, y: Tensor, c: Tensor, rates: Tensor, gamma: Tensor) -> tuple[Any, ...]:
-    step = gamma.detach().numpy().reshape(-1)[0]
-    return *map(_grouped, (x, y, c)), *memory(rates), step, (0,) * x.shape[-1]
+def _constants(rates: Tensor, gamma: Tensor) -> tuple[Any, ...]:
+    return memory(rates)[0].reshape(-1), gamma.detach().numpy().reshape(-1)[0]
 
 
-def _grouped(x: Tensor) -> Any:
-    """(..., oscillator, n) as (cell, oscillator, n)."""
-    return memory(x)[0].reshape(-1, *x.shape[-2:])
+def _cells(x: Tensor) -> Any:
+    """(..., oscillator, n) as (cell, oscillator · n)."""
+    return memory(x)[0].reshape(-1, x.shape[-2] * x.shape[-1])
 
 
 def untangent(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None, gamma: Tensor | float) -> Tensor:

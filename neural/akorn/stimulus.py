@@ -30,7 +30,8 @@ class OscillatorNorm(nn.GroupNorm):
         super().__init__(ch // n, ch)
 
     def forward(self, c: Tensor) -> Tensor:
-        return super().forward(c.movedim(-1, 1)).movedim(1, -1)
+        maps = c.movedim(-1, 1).contiguous()  # torch's compiled derivative (2.13, CPU) crashes on the permuted view
+        return super().forward(maps).movedim(1, -1)
 
 
 def stimulus_norm(name: StimulusNorm | None, ch: int, n: int) -> nn.Module | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -50,7 +52,7 @@ class SudokuAKOrN(nn.Module):
         **options: Any,
     ):
         super().__init__()
-        self.T, self.box, self.size = T, (box[0], box[1]), box[0] * box[1]
+        self.ch, self.T, self.box, self.size = ch, T, (box[0], box[1]), box[0] * box[1]
         self.gamma = nn.Parameter(torch.full((1,), gamma))
         self.embedding = nn.Embedding(self.size + 1, ch)
         grid = (self.size, self.size)
@@ -97,11 +99,7 @@ class SudokuAKOrN(nn.Module):
             T: steps of every block, if not those of the network.
             states, energies, checkpoint: see `KuramotoLayer.run`.
         """
-        check_boards(boards, self.box)
-        c = self.embedding(boards)
-        x = torch.where((boards > 0)[..., None], c, start(c, x0, generator))
-        if self.absolute:
-            c, x = c + self.pemb_c.movedim(0, -1), x + self.pemb_x.movedim(0, -1)
+        c, x = self._begin(boards, x0, generator)
         runs = []
         for layer, readout in self.layers:
             run = layer.run(
@@ -109,8 +107,51 @@ class SudokuAKOrN(nn.Module):
             )
             runs.append(run)
             x, c = run.x, readout(run.x)
-        logits = on_last(self.out[1], self.out[0](c))
-        return NetworkRun.of(logits, c, x, runs)
+        return NetworkRun.of(self._logits(c), c, x, runs)
+
+    def extend(
+        self,
+        boards: Tensor,
+        times: Sequence[int],
+        x0: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Solve boards with several T: from one start, each time with all steps before.
+
+        Args:
+            boards, x0, generator: as in `run`.
+            times: increasing numbers of steps.
+
+        Yields:
+            For each of the times, logits (B, size, size, digit) and energies of the states since the time before,
+            (steps + 1, B). They are those of `run`, to rounding.
+
+        Raises:
+            ValueError: if `times` do not increase; if the network has several blocks, whose later ones start where the first
+                one ends.
+        """
+        if len(self.layers) > 1:
+            raise ValueError(f"`L` must be 1 to go on from a state, but is {len(self.layers)}; call `run` for each T.")
+        if any(done >= T for done, T in pairwise([0, *times])):
+            raise ValueError(f"`times` must increase from at least 1, but are {list(times)}; sort them.")
+        c, x = self._begin(boards, x0, generator)
+        layer, readout = self.layers[0]
+        for done, T in pairwise([0, *times]):
+            x, _, energies = layer.run(x, c, T - done, self.gamma, energies=True)
+            yield self._logits(readout(x)), energies
+
+    def _begin(self, boards: Tensor, x0: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """Stimulus and first state, (B, size, size, ch)."""
+        check_boards(boards, self.box)
+        c = self.embedding(boards)
+        x = torch.where((boards > 0)[..., None], c, start(c, x0, generator))
+        if self.absolute:
+            c, x = c + self.pemb_c.movedim(0, -1), x + self.pemb_x.movedim(0, -1)
+        return c, x
+
+    def _logits(self, c: Tensor) -> Tensor:
+        return on_last(self.out[1], self.out[0](c))
 
 
 def _drop_unread(network: nn.Module, state: dict[str, Any], prefix: str, *rest: Any) -> None:

@@ -92,7 +92,7 @@ class ImageTransformer(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        self.T, self.imsize, self.rescale = T, imsize, rescale
+        self.T, self.imsize, self.psize, self.rescale = T, imsize, psize, rescale
         self.grid = (imsize // psize, imsize // psize)
         self.pos_embed: nn.Parameter | None = None
         if positions == "absolute":

@@ -30,13 +30,20 @@ class _Turn(torch.autograd.Function):
     def forward(ctx: Any, u: Tensor, blocks: Tensor) -> Tensor:
         ctx.save_for_backward(u, blocks)
         out = torch.empty_like(u, memory_format=torch.contiguous_format)
-        kernels.turned(*memory(u, blocks, out))
+        u_, blocks_, out_ = memory(u, blocks, out)
+        kernels.in_parts(lambda b: kernels.turned(u_[b], blocks_, out_[b]), len(u), u.numel())
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, bar: Tensor) -> tuple[Tensor, Tensor]:
-        u, blocks = (t.contiguous() for t in ctx.saved_tensors)
-        u_bar, blocks_bar = torch.empty_like(u), torch.zeros_like(blocks)
-        kernels.turned_bar(*memory(u, blocks, bar, u_bar, blocks_bar))
-        return u_bar, blocks_bar
+        u, blocks = ctx.saved_tensors
+        u_bar = torch.empty_like(u, memory_format=torch.contiguous_format)
+        u_, blocks_, *bars = memory(u, blocks, bar, u_bar)
+
+        def part(b: slice) -> Tensor:
+            blocks_bar = torch.zeros_like(blocks, memory_format=torch.contiguous_format)
+            kernels.turned_bar(u_[b], blocks_, *(v[b] for v in bars), *memory(blocks_bar))
+            return blocks_bar
+
+        return u_bar, sum(kernels.in_parts(part, len(u), u.numel()))

@@ -59,7 +59,27 @@ MEMBERS = [
     Member("graph_autocorrelation", lambda s, **k: analysis.graph_autocorrelation(s, K, **k), vectors=True),
 ]
 
-OF_OTHER_KIND = ["fan_in_map", "phase_clusters", "symmetric_best_dice"]  # labels, scores of labels, maps: tested alone
+OF_OTHER_KIND = [  # labels, scores of labels, maps, waves on one axis: tested alone
+    "analytic_signal",
+    "circular_correlation",
+    "direction_index",
+    "dispersion_ridge",
+    "expected_calibration_error",
+    "fan_in_map",
+    "fg_ari",
+    "long_wave_fraction",
+    "mean_best_overlap",
+    "phase_clusters",
+    "phase_gradient",
+    "point_clusters",
+    "roll_equivariance",
+    "separability",
+    "spectral_contrast",
+    "symmetric_best_dice",
+    "wave_fraction",
+    "wave_velocity",
+    "winding_number",
+]
 
 
 def random_state(member: Member, seed: int = 0) -> np.ndarray:

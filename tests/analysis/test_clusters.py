@@ -1,4 +1,4 @@
-"""Cluster synchrony, clusters of phases and the likeness of labelings against known answers."""
+"""Cluster synchrony and clusters of phases against known answers."""
 
 from __future__ import annotations
 
@@ -181,41 +181,3 @@ def test_clusters_of_nothing_are_refused():
         phase_clusters([0.0, np.nan], 2)
     with pytest.raises(ValueError, match="`restarts` must be positive"):
         phase_clusters([0.0, 1.0], 2, restarts=0)
-
-
-# ---- likeness of labelings
-
-
-@pytest.mark.parametrize("case", range(5))
-def test_symmetric_best_dice_agrees_with_the_reference(case):
-    a, b, expected = SBD[f"in/a{case}"], SBD[f"in/b{case}"], SBD[f"out/sbd{case}"]
-    for one, other in ((a, b), (b, a), (torch.tensor(a), xr.DataArray(b))):
-        assert symmetric_best_dice(one, other) == pytest.approx(expected, abs=ROUND_OFF)
-
-
-@given(labels=st.lists(st.integers(0, 4), min_size=1), names=st.permutations([7, -3, 0, 12, 5]))
-def test_the_names_of_labels_do_not_matter(labels, names):
-    renamed = np.array(names)[labels].reshape(1, -1)
-    assert symmetric_best_dice(np.array([labels]), renamed) == 1
-
-
-def test_one_set_for_two_is_as_bad_as_two_for_one():
-    one, two = np.zeros(4, dtype=int), np.array([0, 0, 0, 1])
-    expected = (2 * 3 / 7 + 2 * 1 / 5) / 2  # the smaller direction: each half against the whole
-    assert symmetric_best_dice(one, two) == pytest.approx(expected, abs=ROUND_OFF)
-    assert symmetric_best_dice(two, one) == pytest.approx(expected, abs=ROUND_OFF)
-
-
-def test_an_ignored_label_is_no_set_but_its_places_count():
-    a, b = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 2])
-    assert symmetric_best_dice(a, b, ignore=0) == pytest.approx((2 * 2 / 5 + 1) / 2, abs=ROUND_OFF)
-    assert symmetric_best_dice(a, b) == pytest.approx((2 * 2 / 5 + 2 * 2 / 5 + 1) / 3, abs=ROUND_OFF)
-
-
-def test_what_cannot_be_compared_is_refused():
-    with pytest.raises(TypeError, match="`b` must hold integers"):
-        symmetric_best_dice([0, 1], [0.0, 1.0])
-    with pytest.raises(ValueError, match=r"`b` must have the shape of `a`, \(2,\), but is \(3,\)"):
-        symmetric_best_dice([0, 1], [0, 1, 1])
-    with pytest.raises(ValueError, match="must hold labels to compare"):
-        symmetric_best_dice([0, 0], [0, 1], ignore=0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from oscillators import check_system
-from oscillators.kernels import LAW, LIFT, PROJECT, TANGENT
+from oscillators.kernels import LAW, LIFT, PROJECT, TANGENT, law_kernel
 from oscillators.problem import members_of, to_rows
 from oscillators.system import System, components
 from tests.contracts.members import SYSTEMS, N, SystemMember, names, tensors
@@ -240,3 +240,26 @@ def test_numbering_the_nodes_another_way_changes_nothing(member):
 def test_check_system_agrees(member):
     assert len(check_system(member.system, member.x0)) == 11
     check_system(member.system)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ring(System):
+    """Nodes that answer to the field of the node before them, and a kernel declared to treat every node by itself."""
+
+    omega: np.ndarray
+
+    def law(self, t, x, h):
+        return self.omega + np.roll(h[..., 0], 1, axis=-1)
+
+    pointwise = True
+
+    @staticmethod
+    @law_kernel
+    def kernel(t, x, g, h, p, table, out):
+        for i in range(x.shape[1]):
+            out[0, i] = p[0, i] + h[0, i - 1]
+
+
+def test_check_system_refuses_a_kernel_that_is_not_pointwise_though_declared():
+    with pytest.raises(ValueError, match="`kernel` must equal the law it spells"):
+        check_system(Ring(np.zeros(N)))

@@ -1,16 +1,15 @@
 """The Kuramoto layer is the core's flow on spheres, in steps."""
 
 import math
-import weakref
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import analysis
+from benchmarks.living import most_memory
 from neural.akorn import Antisymmetric, Attention, Convolution, KuramotoLayer, PairFrequency
 from neural.akorn.layer import NodeField
 from neural.akorn.parts import initialize
@@ -18,6 +17,7 @@ from oscillators import Dense, Kuramoto, SphereKuramoto, simulate
 from oscillators.arrays import unit_vector
 
 GRID, OSCILLATORS = (3, 4), 2
+COMPILER = shutil.which("g++")
 NODES = math.prod(GRID) * OSCILLATORS
 
 
@@ -172,50 +172,20 @@ def test_checkpoints_change_no_number(rng, build):
         torch.testing.assert_close(have, want, rtol=1e-12, atol=1e-12)
 
 
-class Living(TorchDispatchMode):
-    """The most bytes of tensors that live at one time."""
-
-    def __init__(self):
-        super().__init__()
-        self.now = self.most = 0
-        self.known = set()
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, torch.Tensor):
-                self.add(tensor.untyped_storage())
-        return result
-
-    def add(self, storage):
-        key = storage._cdata
-        if key not in self.known:
-            self.known.add(key)
-            self.now += storage.nbytes()
-            self.most = max(self.most, self.now)
-            weakref.finalize(storage, self.drop, key, storage.nbytes())
-
-    def drop(self, key, size):
-        self.known.discard(key)
-        self.now -= size
-
-
-def most_memory(layer, x, c, T, checkpoint):
-    with Living() as living:
-        layer(x, c, T, checkpoint=checkpoint).sum().backward()
-    return living.most
+def training_memory(layer, x, c, T, checkpoint):
+    return most_memory(lambda: layer(x, c, T, checkpoint=checkpoint).sum().backward())
 
 
 def test_checkpoints_need_a_quarter_of_the_memory(rng):
     layer = attention_layer(rng)
     x, c = pair(rng, layer)
-    assert most_memory(layer, x, c, 64, True) < most_memory(layer, x, c, 64, False) / 4
+    assert training_memory(layer, x, c, 64, True) < training_memory(layer, x, c, 64, False) / 4
 
 
 def test_checkpoints_train_long_runs_in_the_memory_of_short_ones(rng):
     layer = convolution_layer(rng, 4)
     x, c = pair(rng, layer)
-    assert most_memory(layer, x, c, 1024, True) < most_memory(layer, x, c, 64, False)
+    assert training_memory(layer, x, c, 1024, True) < training_memory(layer, x, c, 64, False)
 
 
 def test_a_run_in_continuous_time_is_the_limit_of_small_steps(rng):
@@ -237,6 +207,30 @@ def test_the_core_differentiates_the_same_steps(rng):
     want = torch.autograd.grad(layer(x, c, 5, gamma).pow(3).sum(), inputs)
     for one, other in zip(have, want, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a")  # of array-api-compat, at the first trace
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method")  # of inductor itself
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "aot_eager",
+        pytest.param("inductor", marks=[pytest.mark.slow, pytest.mark.skipif(not COMPILER, reason="no g++")]),
+    ],
+)
+@pytest.mark.parametrize("build", [convolution_layer, attention_layer])
+def test_a_layer_compiles_as_one_graph(rng, build, backend):
+    layer = build(rng, n=4, c_norm="gn")
+    parameters = list(layer.parameters())
+    x, c = pair(rng, layer, 2)
+
+    def found(layer):
+        new = layer(x, c, 2, 0.5)
+        return new.detach(), *torch.autograd.grad(new.pow(3).sum(), parameters)
+
+    torch._dynamo.reset()
+    for have, want in zip(found(torch.compile(layer, fullgraph=True, backend=backend)), found(layer), strict=True):
+        torch.testing.assert_close(have, want)
 
 
 def test_any_module_connects(rng):

@@ -77,3 +77,33 @@ def test_other_devices_compute_the_same(monkeypatch):
     want = turn(u, blocks), euler(x, y, c, rotation, 0.4)
     monkeypatch.setattr(kernels, "usable", lambda *tensors: False)
     torch.testing.assert_close((turn(u, blocks), euler(x, y, c, rotation, 0.4)), want)
+
+
+def test_threads_share_the_work(monkeypatch):
+    u, blocks = normal(torch.float64, 5, 3, 3, 2, 2, 5), normal(torch.float64, 3, 3, 2, 2, 5)
+    x, y, c = (normal(torch.float64, 7, 3, 4) for _ in range(3))
+    rates, gamma = normal(torch.float64, 3, 2), torch.tensor(0.4, dtype=torch.float64)
+
+    def found():
+        step = with_gradients(lambda *v: euler(*v[:3], PlaneRotation(v[3]), v[4]), x, y, c, rates, gamma)
+        return *with_gradients(turn, u, blocks), *step
+
+    alone = found()
+    monkeypatch.setattr(kernels, "SHARE", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    for have, want in zip(found(), alone, strict=True):
+        torch.testing.assert_close(have, want)
+
+
+def test_parts_cover_an_axis_once(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    parts = kernels.in_parts(lambda part: list(range(8))[part], 8, 3 * kernels.SHARE)
+    assert parts == [[0, 1], [2, 3, 4], [5, 6, 7]]
+    assert kernels.in_parts(lambda part: part, 8, 2 * kernels.SHARE - 1) == [slice(0, 8)]
+
+
+def test_mixed_precision_keeps_to_the_operations_of_torch():
+    x = normal(torch.float32, 5, 3, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not kernels.usable(x)
+    assert kernels.usable(x)

@@ -3,43 +3,48 @@
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from neural.akorn import MovingAverage, simclr_loss, warmup
 
 
-def walk(network, average, steps):
+def averaged(network, schedule, steps):
+    average = AveragedModel(network, avg_fn=schedule, use_buffers=True)
     for step in range(steps):
         with torch.no_grad():
             network[0].weight.add_(step + 1.0)
         network(torch.randn(4, 2, generator=torch.Generator().manual_seed(step)))
-        average.update(network)
+        if step % schedule.every == 0:
+            average.update_parameters(network)
+    return average
 
 
 def linear():
     return nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
 
 
-def test_an_average_continues_where_it_was_saved():
+def test_an_average_is_a_copy_until_it_begins():
     network = linear()
-    average = MovingAverage(network, 0.9, 1, 2)
-    walk(network, average, 6)
-    resumed = MovingAverage(linear(), 0.9, 1, 2)
-    resumed.load_state_dict(average.state_dict())
-    for each in (average, resumed):
-        each.update(network)
-    for one, other in zip(average.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
-        torch.testing.assert_close(one, other)
-    assert resumed.updates == 7
+    average = averaged(network, MovingAverage(0.9, 1, 5), 6)
+    assert torch.equal(average.module[0].weight, network[0].weight)
+    later = averaged(network, MovingAverage(0.9, 1, 5), 7)
+    assert not torch.equal(later.module[0].weight, network[0].weight)
 
 
 def test_buffers_are_averaged_and_counts_copied():
     network = linear()
-    average = MovingAverage(network, 0.9, 1, 0)
-    walk(network, average, 5)
-    assert average.network[1].num_batches_tracked == 5
-    assert not torch.equal(average.network[1].running_mean, network[1].running_mean)
-    assert not average.network.training
-    assert not any(p.requires_grad for p in average.network.parameters())
+    average = averaged(network, MovingAverage(0.9, 1, 0), 5)
+    assert average.module[1].num_batches_tracked == 5
+    assert not torch.equal(average.module[1].running_mean, network[1].running_mean)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [((1.5,), r"`beta` must lie in \[0, 1\], but is 1.5"), ((0.9, 0), "`every` must be at least 1 and `after`")],
+)
+def test_an_average_needs_sensible_numbers(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        MovingAverage(*arguments)
 
 
 def test_rates_rise_to_their_value():

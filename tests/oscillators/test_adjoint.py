@@ -11,7 +11,21 @@ import numpy as np
 import pytest
 import torch
 
-from oscillators import Delayed, Dense, Kuramoto, SphereKuramoto, StuartLandau, backward, compiled, integrate, passes
+from oscillators import (
+    Delayed,
+    Dense,
+    Diffusive,
+    Kuramoto,
+    SimplicialKuramoto,
+    SphereKuramoto,
+    StuartLandau,
+    backward,
+    compiled,
+    integrate,
+    passes,
+    problem,
+)
+from oscillators.problem import is_pointwise
 from tests.contracts.members import FAMILIES, names
 from tests.contracts.members import N as NODES
 from tests.derivatives import (
@@ -102,6 +116,38 @@ def test_blocks_of_members_and_threads_change_no_gradient(workers, shared, monke
         Kuramoto(OMEGA if shared else own), Dense(K), state, rng.normal(size=(N, 2) if shared else (11, N, 2))
     )
     assert_equal_gradients(gradients(net, dt=DT), gradients(net, dt=DT, gradient="backprop"))
+
+
+@pytest.mark.parametrize("member", FAMILIES, ids=names(FAMILIES))
+@pytest.mark.parametrize("wrap", [Dense, lambda K: Diffusive(Dense(K))], ids=["direct", "diffusive"])
+@pytest.mark.parametrize("options", [{"method": "rk4", "dt": 0.02}, {"method": "tsit5"}], ids=["rk4", "tsit5"])
+def test_members_side_by_side_have_the_bits_of_members_one_by_one(member, wrap, options, monkeypatch):
+    state = np.stack([np.roll(member.state, r, axis=0) for r in range(5)])
+    drive = np.stack([member.field(seed) for seed in range(5)])  # one per member
+    net = network(member.system, wrap(weights(NODES)), state, drive)
+    found = []
+    for beside in (True, False):
+        monkeypatch.setattr(compiled, "is_pointwise", lambda cls, beside=beside: beside and problem.is_pointwise(cls))
+        at = {name: leaf(v) for name, v in net.at.items()}
+        x = integrate(**net.make(**at), t=np.linspace(0.0, 1.0, 6), **options)
+        loss(x).backward()
+        found.append((x.detach(), {name: p.grad.numpy() for name, p in at.items()}))
+    assert torch.equal(found[0][0], found[1][0])
+    assert_equal_gradients(found[0][1], found[1][1])
+
+
+def test_parameters_and_drives_of_members_side_by_side_stay_their_own():
+    rng = np.random.default_rng(1)
+    state, omega = rng.uniform(-2, 2, (4, N)), rng.normal(size=(4, N))
+    net = network(Kuramoto(omega), Diffusive(Dense(K)), state, rng.normal(size=(4, N, 2)))
+    assert_equal_gradients(gradients(net, dt=DT), gradients(net, dt=DT, gradient="backprop"))
+
+
+def test_only_systems_whose_own_kernel_is_pointwise_lie_side_by_side():
+    assert is_pointwise(Kuramoto)
+    assert is_pointwise(SphereKuramoto)
+    assert not is_pointwise(SimplicialKuramoto)  # its kernel reads triangles of nodes
+    assert not is_pointwise(type("Other", (Kuramoto,), {"kernel": Kuramoto.kernel}))
 
 
 @road

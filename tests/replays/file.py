@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,18 @@ class Golden:
         """An input as a tensor of its own."""
         return torch.from_numpy(self.inputs[name].copy())
 
+    def leaf(self, name: str) -> torch.Tensor:
+        """An input that requires a gradient."""
+        return self.tensor(name).requires_grad_()
+
+    def load(self, module: Any, prefix: str = "") -> Any:
+        """The module in double precision with the weights of the file whose names begin with the prefix."""
+        own = {
+            k.removeprefix(prefix): torch.from_numpy(v.copy()) for k, v in self.weights.items() if k.startswith(prefix)
+        }
+        module.double().load_state_dict(own)
+        return module
+
 
 @dataclass(frozen=True)
 class Output:
@@ -56,4 +69,24 @@ class Output:
         if mine.shape != golden.shape:
             raise ValueError(f"the file has shape {golden.shape}, the library gives {mine.shape}")
         scale = float(np.abs(golden).max()) if self.scale is None else self.scale
-        return float(np.abs(mine.astype(np.float64) - golden).max()) / (scale or 1.0)
+        return float(np.abs(mine.astype(np.result_type(mine, np.float64)) - golden).max()) / (scale or 1.0)
+
+
+Replay = Callable[[Golden], dict[str, Any]]  # the library's values of the outputs, by name
+
+
+def relative(replays: dict[str, Replay]) -> dict[str, Replay]:
+    """The replays with errors relative to 1 + the largest entry, where they do not say otherwise."""
+    return {prefix: _relative(replay) for prefix, replay in replays.items()}
+
+
+def _relative(replay: Replay) -> Replay:
+    def outputs(golden: Golden) -> dict[str, Any]:
+        found = replay(golden)
+        scales = {name: 1.0 + float(np.abs(values).max()) for name, values in golden.outputs.items() if name in found}
+        return {
+            name: found[name] if isinstance(found[name], Output) else Output(found[name], scale=scale)
+            for name, scale in scales.items()
+        }
+
+    return outputs

@@ -1,0 +1,76 @@
+"""CtCAE: CAE++ trained with a contrast of the phases of its encoder's last map and of its output."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from neural.autoencoders import activations
+from neural.autoencoders.cae import CAEPlusPlus
+from neural.autoencoders.contrast import Contrast, Sample
+
+ENCODER = Contrast(anchors=4, positives=1, top_k=1, negatives=2, bottom_m=2)
+DECODER = Contrast(anchors=100, positives=1, top_k=5, negatives=100, bottom_m=500)
+PUBLISHED: dict[int, tuple[Contrast, Contrast]] = {  # by the side of the image
+    32: (ENCODER, DECODER),
+    64: (ENCODER, replace(DECODER, patch=2)),
+    96: (Contrast(anchors=8, positives=1, top_k=1, negatives=16, bottom_m=24), replace(DECODER, patch=3)),
+}
+
+
+class CtCAE(CAEPlusPlus):
+    """CAE++ with the loss  mean (y - x)² + λ (ℓ_encoder + ℓ_decoder), ℓ a `Contrast`.
+
+    Args:
+        encoder_contrast: of the encoder's last convolution; None: off.
+        decoder_contrast: of the decoder's last; None: off.
+        weight: λ.
+        options: of `CAEPlusPlus`.
+
+    Source: Stanić et al. 2023.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        encoder_contrast: Contrast | None = PUBLISHED[32][0],
+        decoder_contrast: Contrast | None = PUBLISHED[32][1],
+        weight: float = 1e-4,
+        **options: Any,
+    ):
+        super().__init__(*args, **options)
+        self.contrasts, self.weight = {"encoder": encoder_contrast, "decoder": decoder_contrast}, weight
+
+    @classmethod
+    def published(cls, side: int = 32, **options: Any) -> Self:
+        contrasts = dict(zip(("encoder_contrast", "decoder_contrast"), PUBLISHED.get(side, ()), strict=False))
+        return super().published(side, **contrasts | options)
+
+    def losses(
+        self,
+        images: Tensor,
+        *,
+        samples: dict[str, Sample] | None = None,
+        generator: torch.Generator | None = None,
+        **options: Any,
+    ) -> dict[str, Tensor]:
+        """Total loss and its terms: "total", "reconstruction", "encoder", "decoder".
+
+        Args:
+            images: (B, C, H, W).
+            samples: what the contrasts compare, by their names; of others, drawn from `generator`.
+            options: of `run`.
+        """
+        run = self.run(images, **options)
+        found = {"reconstruction": (run.reconstruction - images).square().mean()}
+        for name, contrast in self.contrasts.items():
+            if contrast is not None:
+                z = getattr(run, name)[-1]
+                angle = torch.atan2(z[1], z[0])  # of 0 as published: 0 or ±π, by the signs of the zeros
+                sample = None if samples is None else samples.get(name)
+                found[name] = contrast(activations.magnitude(z), angle, sample, generator=generator)
+        contrasts = sum(value for name, value in found.items() if name != "reconstruction")
+        return {"total": found["reconstruction"] + self.weight * contrasts, **found}

@@ -1,0 +1,18 @@
+"""Scenes of several objects, with the label of every pixel: drawn from a seed, or read from published files."""
+
+from neural.scenes.files import read_clevrtex, read_hdf5, read_npz
+from neural.scenes.scene import Scenes
+from neural.scenes.shapes import hollow_shapes, shapes
+from neural.scenes.sprites import multi_dsprites
+from neural.scenes.tetrominoes import tetrominoes
+
+__all__ = [
+    "Scenes",
+    "hollow_shapes",
+    "multi_dsprites",
+    "read_clevrtex",
+    "read_hdf5",
+    "read_npz",
+    "shapes",
+    "tetrominoes",
+]

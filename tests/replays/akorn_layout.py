@@ -1,0 +1,46 @@
+"""The published layout of AKOrN's arrays and options, and ours.
+
+The published code has its channels first, counts E_0, ..., E_(T-1) after a leading 0, and leaves out the start; ours has
+channels last and all states x_0, ..., x_T with their energies.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def last(x: Tensor) -> Tensor:
+    return x.movedim(1, -1)
+
+
+def first(x: Tensor) -> Tensor:
+    return x.movedim(-1, 1)
+
+
+def published_states(states: Tensor) -> Tensor:
+    """(time, B, H, W, oscillator, n) as published, (time, B, ch, H, W)."""
+    return states.flatten(-2).movedim(-1, 2)
+
+
+def published_energies(energies: Tensor) -> Tensor:
+    """E_0, ..., E_T as published: 0, E_0, ..., E_(T-1)."""
+    return torch.cat([torch.zeros_like(energies[:1]), energies[:-1]])
+
+
+def layer_options(meta: dict[str, Any]) -> dict[str, Any]:
+    """Options of a layer by our names."""
+    shared = meta.get("global_omg", False)
+    return {
+        "omega": ("global" if shared else "pair") if meta["use_omega"] else None,
+        "omega_off": "identity",
+        "c_norm": None if meta.get("c_norm") in (None, "none") else meta["c_norm"],
+        "tangent": meta.get("apply_proj", meta.get("project", True)),
+    }
+
+
+def connectivity_options(meta: dict[str, Any]) -> dict[str, Any]:
+    positions = "gta" if meta["gta"] and meta["J"] == "attn" else None
+    return {"ksize": meta["ksize"], "heads": meta["heads"], "positions": positions, "at": meta["hw"]}
