@@ -88,7 +88,7 @@ CPU = Preset(
     (2, 2),
     {"akorn": {"ch": 64, "n": 4, "T": 8, "heads": 4}, "itrsa": {"ch": 64, "T": 8, "heads": 4}},
     {"akorn": 2e-3, "itrsa": 1e-3},
-    steps=1200,
+    steps=2000,
     batch=50,
     boards=(20_000, 1000, 1000),
     times={"akorn": (8, 16, 32), "itrsa": (8, 16, 32)},
@@ -101,6 +101,7 @@ PRESETS = {
     "ours": replace(
         CPU,
         networks={name: options | {"T": 16} for name, options in CPU.networks.items()},
+        steps=1200,
         times={"akorn": (16, 32, 64), "itrsa": (16, 32, 64)},
         drawn=(4, 24),
         votes=(30, 32),

@@ -78,7 +78,7 @@ def load_waves(source: str | os.PathLike | Mapping[str, Any], **options: Any) ->
 
     Args:
         source: a state dict, or a file: .npz with `weight/...`, or what torch.save wrote of the weights.
-        options: what no shape tells: the constants `dt`, `gamma` and `epsilon` (UnICORNN: `dt` and `alpha`) where they are fixed.
+        options: what no shape tells: fixed constants, `dt`, `gamma` and `epsilon` (UnICORNN: `dt` and `alpha`).
     """
     given = source if isinstance(source, Mapping) else _read(Path(source))
     return published.network_from({name.removeprefix("weight/"): value for name, value in given.items()}, **options)

@@ -5,13 +5,14 @@ solvable complex network (Muller, Budzinski and others).
 """
 
 from neural.waves.cell import Orbit, OscillatorCell
-from neural.waves.connectivity import AllToAll, Connectivity, Diagonal, Local, OneWay, Sparse, Untied
+from neural.waves.connectivity import AllToAll, Connectivity, Diagonal, Sparse
 from neural.waves.constants import Constants
 from neural.waves.continuous import continuous
 from neural.waves.first_order import WaveCell, identity_rnn, wave_rnn
 from neural.waves.images import ImageSequenceModel
 from neural.waves.latent import equivariance_error, induced
 from neural.waves.linear import multipliers
+from neural.waves.local import Local, OneWay, Untied
 from neural.waves.physics import PhysicsModel
 from neural.waves.published import join_cornn, network_from, split_cornn
 from neural.waves.segmentation import segment

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from neural.waves.cell import check_sequence
-from neural.waves.connectivity import AllToAll, Connectivity, Local, Untied
+from neural.waves.connectivity import AllToAll, Connectivity
+from neural.waves.local import Local, Untied
 from neural.waves.sequence import SequenceNetwork, network
 from oscillators import checks
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from neural.waves.cell import Orbit, check_sequence
-from neural.waves.connectivity import AllToAll, Connectivity, Local, OneWay, Sharing, Untied
+from neural.waves.connectivity import AllToAll, Connectivity
+from neural.waves.local import Local, OneWay, Sharing, Untied
 from neural.waves.sheet import DrivenSheet
 
 

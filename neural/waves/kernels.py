@@ -118,7 +118,7 @@ def advance_bar(c, linear, s, x, xbar, c_bar):
         if len(c_bar):
             c_bar[0, i] += dot(p, y)
             c_bar[1, i] += dot(p, z)
-            c_bar[2, i] += dot(q, si)
+            c_bar[2, i] += dot(p, si)
             c_bar[3, i] += dot(q, y)
             c_bar[4, i] += dot(q, z)
             c_bar[5, i] += dot(q, si)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from neural.waves.cell import Orbit, OscillatorCell
-from neural.waves.connectivity import Connectivity, Local, Untied
+from neural.waves.connectivity import Connectivity
+from neural.waves.local import Local, Untied
 
 
 def modes(cell: OscillatorCell, slope: float = 1.0) -> Tensor:

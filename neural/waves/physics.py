@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from neural.waves.cell import Orbit, check_sequence
-from neural.waves.connectivity import AllToAll, Connectivity, Local
+from neural.waves.connectivity import AllToAll, Connectivity
+from neural.waves.local import Local
 from neural.waves.sheet import DrivenSheet, interleaved, separate
 
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from neural.waves.cell import Checkpoint, OscillatorCell, check_sequence
-from neural.waves.connectivity import AllToAll, Connectivity, Diagonal, Local
+from neural.waves.connectivity import AllToAll, Connectivity, Diagonal
 from neural.waves.constants import Constants
+from neural.waves.local import Local
 from oscillators import checks
 
 Topology = Literal["torus", "rings", "uncoupled"]

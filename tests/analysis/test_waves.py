@@ -103,6 +103,20 @@ def test_a_wave_on_a_torus_has_a_velocity_along_its_gradient():
     assert winding_number(labelled, dim="width").dims == ("height", "time")
 
 
+def test_an_uncertain_component_of_the_gradient_counts_in_both_of_the_velocity():
+    y, x = np.indices((8, 12))
+    turns = np.repeat([1.0, 2.0], [120, 80])
+    theta = 2 * np.pi / 8 * y + 2 * np.pi / 12 * turns[:, None, None] * x + 1.5 * TIMES[:, None, None]
+    found = wave_velocity(theta, TIMES, dim=("height", "width"))
+    kappa, Omega, h = found.wavenumber, found.frequency, 1e-6
+    aside = kappa + np.array([0, h])
+    slope = (-Omega * aside / (aside @ aside) - found.velocity) / h  # ∂v/∂κ_x
+    by_kappa = slope * (2 * np.pi / 12 * turns).std(ddof=1) / np.sqrt(T)
+    turned = np.angle(np.exp(1j * np.diff(theta, axis=0))).sum(0) / (TIMES[-1] - TIMES[0])
+    by_rate = kappa / (kappa @ kappa) * turned.std(ddof=1) / np.sqrt(96)
+    np.testing.assert_allclose(found.error, np.hypot(by_rate, by_kappa), rtol=1e-4)  # of the difference quotient
+
+
 def test_velocities_of_a_batch_and_of_tensors():
     theta = np.stack([plane(2, 3.0), plane(1, -1.0)])
     found = wave_velocity(theta, TIMES)

@@ -60,6 +60,18 @@ def test_the_last_moment_has_the_same_gradient_whatever_is_kept(position, veloci
     )  # undoing 20 steps multiplies rounding by 1.08 each, or by 2.6 where 𝒲 is strong
 
 
+@pytest.mark.parametrize(("position", "velocity"), [("torus", None), ("torus", "torus"), ("all to all", None)])
+def test_steps_that_can_be_undone_are_not_taken_again(position, velocity, monkeypatch):
+    own, drive = cell(position, velocity), normal(20, 3, N, grad=True)
+    if velocity is not None:
+        with torch.no_grad():
+            own.velocity.weight.mul_(0.3)  # q below 1
+    total = own.last(drive, checkpoint="undo").y.sum()
+    monkeypatch.setattr("neural.waves.fused._Scan.forward", None)  # what would take them again
+    total.backward()
+    assert bool(drive.grad.isfinite().all())
+
+
 def test_steps_that_cannot_be_undone_are_taken_again():
     strong = cell("torus", "torus", learned=None)
     with torch.no_grad():

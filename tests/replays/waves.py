@@ -15,11 +15,11 @@ from torch.func import functional_call
 
 from neural.waves import published
 from neural.waves.cell import Orbit
-from neural.waves.connectivity import Local, OneWay, Untied
 from neural.waves.first_order import identity_rnn
 from neural.waves.first_order import wave_rnn as wave_rnn_network
 from neural.waves.images import log_weights, loss
 from neural.waves.latent import induced
+from neural.waves.local import Local, OneWay, Untied
 from neural.waves.sheet import DrivenSheet, interleaved, separate
 from neural.waves.unicornn import UndampedLayer
 from tests.replays.file import Golden
