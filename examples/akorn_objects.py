@@ -103,7 +103,7 @@ def textured() -> dict[str, Network]:
 
 def quick() -> dict[str, Network]:
     """The two with attention, of width 64; the stimulus is normalised, with which AKOrN learns faster."""
-    both = networks(64)
+    both = networks(64, T=2)
     return {"AKOrN attn": ("akorn", both["AKOrN attn"][1] | {"c_norm": "gn"}), "ItrSA": both["ItrSA"]}
 
 
@@ -141,7 +141,7 @@ class Preset:
 
 PRESETS = {
     "cpu": Preset(
-        {"tetrominoes": Recipe(quick(), 900, 4, batch=32, lr=2e-3, images=20_000, ema=MovingAverage(0.99, 10, 200))}
+        {"tetrominoes": Recipe(quick(), 1200, 4, batch=32, lr=2e-3, images=20_000, ema=MovingAverage(0.99, 10, 200))}
     ),
     "paper": Preset(
         {

@@ -13,7 +13,9 @@ task the folder then has a checkpoint of every seed, `*_steps.png` (accuracy and
 `table.md`. With 9 × 9 cells run with `--data FOLDER` (or the variable OSCILLATORS_DATA) where sudoku_id.npz and
 sudoku_ood.npz lie, or SATNet's and the recurrent relational networks' original files.
 
-The line `rules` believes the copy that breaks fewest rules of Sudoku; it is no energy voting, and an upper bound of it.
+The line `rules` believes the copy that breaks fewest rules of Sudoku; it is no energy voting, and an upper bound of it. On
+4 × 4 cells the energy of these small networks does not tell right from wrong (three seeds: votes by the energy are as good as
+single copies), but confidence does; and a drawn T makes more steps safe, which a fixed one does not.
 
 Source: Miyato et al. 2025, AKOrN (tables 3 and 13, figures 6, 7, 18), and their repository. Note: there the numbers of the
 repository with votes belong to energies summed over T, those of the paper to the last energy.

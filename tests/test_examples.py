@@ -120,7 +120,13 @@ def test_the_table_lists_every_row_under_its_head():
 
 def test_ctrl_c_ends_the_demo_and_keeps_what_is_done(tmp_path):
     command = [sys.executable, "-m", "examples.demo", "--small", "--out", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job of a shell ignores it
+    ) as process:
         while "02_" not in process.stderr.readline() and process.poll() is None:
             pass
         process.send_signal(signal.SIGINT)
