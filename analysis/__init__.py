@@ -22,6 +22,7 @@ from analysis.order import (
 from analysis.points import point_clusters, separability
 from analysis.segmentation import fg_ari, mean_best_overlap, symmetric_best_dice
 from analysis.spectra import analytic_signal, direction_index, dispersion_ridge, spectral_contrast
+from analysis.stability import lyapunov_spectrum
 from analysis.synchrony import chimera_index, effective_frequency, metastability, phase_locking_value
 from analysis.waves import (
     circular_correlation,
@@ -50,6 +51,7 @@ __all__ = [
     "local_order_parameter",
     "long_wave_fraction",
     "lyapunov_function",
+    "lyapunov_spectrum",
     "mean_best_overlap",
     "mean_phase",
     "metastability",

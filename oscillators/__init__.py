@@ -17,6 +17,7 @@ from oscillators.simplicial import SimplicialKuramoto
 from oscillators.simulate import simulate
 from oscillators.sphere import SphereKuramoto
 from oscillators.stencil import Stencil
+from oscillators.sweep import sweep
 from oscillators.system import System
 from oscillators.topographic import TopographicOscillators
 
@@ -42,11 +43,16 @@ __all__ = [
     "integrate",
     "read_graph",
     "simulate",
+    "sweep",
+    "tangent_maps",
 ]
 
 
+_ON_TENSORS = {"integrate": "gradients", "tangent_maps": "tangent"}  # name -> module; torch is slow to load
+
+
 def __getattr__(name: str) -> Any:
-    """Import `integrate` when it is first named: torch is slow to load."""
-    if name == "integrate":
-        return importlib.import_module("oscillators.gradients").integrate
+    """Import what needs torch when it is first named."""
+    if name in _ON_TENSORS:
+        return getattr(importlib.import_module(f"oscillators.{_ON_TENSORS[name]}"), name)
     raise AttributeError(f"module 'oscillators' has no attribute {name!r}")

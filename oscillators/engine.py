@@ -9,8 +9,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextvars import copy_context
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ CHUNK_SECONDS = 0.1
 BLOCK = 64  # most members that take fixed steps together
 BLOCK_STATE = 1 << 12  # most numbers in the states of a block
 BUFFER_BYTES = 1 << 24  # of saved states, or of stage drives, that a chunk may hold
+STOP: ContextVar[threading.Event | None] = ContextVar("STOP", default=None)  # ends all runs of a thread
 
 
 def cores() -> int:
@@ -64,10 +65,11 @@ class Run:
         self.node = np.full(members, -1, np.int64)
         self.counts = np.zeros((members, 2), np.int64)
         self.done = np.zeros(members, bool)
-        self.stop = threading.Event()
+        self.outer = STOP.get()
+        self.stop = self.outer or threading.Event()
 
     def go(self) -> bool:
-        """Integrate all members; False if interrupted."""
+        """Integrate all members; False if interrupted, CancelledError if the sweep that it belongs to ends."""
         blocks = self._blocks()
         work = self._adaptive if self.dt is None else self._fixed
         python = self.problem.callbacks is not None
@@ -80,6 +82,8 @@ class Run:
                 self._share(work, blocks, workers)
         except KeyboardInterrupt:
             return False
+        if self.outer is not None and self.outer.is_set():
+            raise CancelledError
         return True
 
     def _share(self, work: Callable[[slice], None], blocks: list[slice], workers: int) -> None:

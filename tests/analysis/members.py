@@ -68,6 +68,7 @@ OF_OTHER_KIND = [  # labels, scores of labels, maps, waves on one axis: tested a
     "fan_in_map",
     "fg_ari",
     "long_wave_fraction",
+    "lyapunov_spectrum",
     "mean_best_overlap",
     "phase_clusters",
     "phase_gradient",
