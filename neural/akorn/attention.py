@@ -67,8 +67,10 @@ class Attention(Connectivity):
             raise ValueError(
                 f"`at` must say where the tokens are for positions={positions!r}, but is None; pass the grid."
             )
-        if not isinstance(at, Tensor):
-            self.grid, at = tuple(at), grid_coordinates(at)
+        if isinstance(at, Tensor):
+            checks.real_array("at", at.float())
+        else:
+            at, self.grid = grid_coordinates(at), tuple(at)
         R = rotations(at, self.ch // self.heads).to(torch.get_default_dtype())
         self.names = ("mat_q", "mat_k", "mat_v", "mat_o")[: 4 if positions == "gta" else 2]
         for name in self.names:

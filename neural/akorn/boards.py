@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
 
 def check_boards(boards: Tensor, box: tuple[int, int]) -> None:
     """Raise unless boards (B, size, size) hold 0 to size, and no given twice in a row, column or box.
@@ -15,12 +17,14 @@ def check_boards(boards: Tensor, box: tuple[int, int]) -> None:
         box: height and width of a box; size = height · width.
     """
     size = box[0] * box[1]
+    if not isinstance(boards, Tensor):
+        raise TypeError(f"`boards` must be a tensor, but is {type(boards).__name__}; write torch.as_tensor(boards).")
     if boards.ndim != 3 or boards.shape[1:] != (size, size):
         raise ValueError(
             f"`boards` must have shape (B, {size}, {size}) for boxes of {box[0]} x {box[1]}, but is {tuple(boards.shape)}; "
             "one-hot boards become integers by `digits`."
         )
-    if boards.is_floating_point() or boards.is_complex():
+    if boards.dtype not in INTEGERS:
         raise TypeError(f"`boards` must hold integers, but has dtype {boards.dtype}; write boards.long().")
     if torch.compiler.is_compiling():
         return

@@ -10,6 +10,13 @@ from torch.nn import functional
 Map = Callable[[Tensor], Tensor]  # (B, *grid, ch) -> (B, *grid, ch)
 
 
+def oscillator_count(ch: int, n: int) -> int:
+    """Number of oscillators of n components in ch channels."""
+    if n < 2 or ch % n:
+        raise ValueError(f"`ch` must be a multiple of n >= 2, but is {ch} with n = {n}; change one of them.")
+    return ch // n
+
+
 def on_last(layer: nn.Module, x: Tensor) -> Tensor:
     """A layer of torch on a map with its channels last, (B, ..., in) -> (B, ..., out), without copies.
 

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from neural.akorn.channels import oscillator_count
 from oscillators import checks
 
 Rotation = Callable[[Tensor], Tensor]  # Ω x of oscillators x, (..., oscillator, n)
@@ -49,10 +50,8 @@ class PairFrequency(nn.Module):
 
     def __init__(self, ch: int, n: int, shared: bool = False, init: float = 1.0, learned: bool = True):
         super().__init__()
-        if n < 2 or ch % n:
-            raise ValueError(f"`ch` must be a multiple of n >= 2, but is {ch} with n = {n}; change one of them.")
-        self.n = n
-        shape = (2,) if shared else (ch // n * (n // 2), 2)
+        self.n, planes = n, oscillator_count(ch, n) * (n // 2)
+        shape = (2,) if shared else (planes, 2)
         self.omg_param = nn.Parameter(torch.full(shape, init / 2**0.5), requires_grad=learned)
 
     def prepare(self, oscillators: int) -> PlaneRotation:
@@ -86,7 +85,8 @@ class Antisymmetric(nn.Module):
     ):
         super().__init__()
         checks.positive("init", init, "a layer without rotation has no frequency at all")
-        shape = (n, n) if shared else (ch // n, n, n)
+        count = oscillator_count(ch, n)
+        shape = (n, n) if shared else (count, n, n)
         self.A = nn.Parameter(init * torch.randn(shape, generator=generator))
 
     @property

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint as recompute
 
+from neural.akorn.channels import oscillator_count
 from neural.akorn.connectivity import Connectivity
 from neural.akorn.steps import SPHERE, Step, euler, exponential, untangent
 from neural.akorn.stimulus import StimulusNorm, stimulus_norm
@@ -19,7 +20,7 @@ from oscillators import checks, integrate
 
 Field = Callable[[Tensor], Tensor]  # J[x] of oscillators (B, *grid, oscillator, n)
 
-_recomputed = partial(recompute, use_reentrant=False, preserve_rng_state=False)
+_recomputed = partial(recompute, use_reentrant=False)
 
 
 class Run(NamedTuple):
@@ -48,7 +49,7 @@ class KuramotoLayer(nn.Module):
         ch, n: channels, and components of an oscillator; n divides ch.
         omega: natural frequencies Ω, `PairFrequency` or `Antisymmetric`; None: none.
         omega_off: what the published code puts in the place of a missing Ω x is x itself ("identity"), by which the step γ
-            acts as γ/(1 + γ); "zero" is none.
+            acts as γ/(1 + γ), for γ > -1; "zero" is none.
         c_norm: how c is scaled before it acts: "gn", "sandb", or None.
         tangent: whether y is projected; the state is normalised in any case.
         step: "euler", or "exponential": along the great circle, x cos γ|d| + d/|d| sin γ|d|.
@@ -70,8 +71,7 @@ class KuramotoLayer(nn.Module):
         step: Literal["euler", "exponential"] = "euler",
     ):
         super().__init__()
-        if n < 2 or ch % n:
-            raise ValueError(f"`ch` must be a multiple of n >= 2, but is {ch} with n = {n}; change one of them.")
+        self.ch, self.n, self.oscillators = ch, n, oscillator_count(ch, n)
         checks.one_of("omega_off", omega_off, ("zero", "identity"))
         checks.one_of("step", step, ("euler", "exponential"))
         if step == "exponential" and not (tangent and omega_off == "zero"):
@@ -79,7 +79,6 @@ class KuramotoLayer(nn.Module):
                 "`step` must be 'euler' without `tangent` or with omega_off='identity', but is 'exponential'; a great circle "
                 "follows a tangent."
             )
-        self.ch, self.n = ch, n
         self.connectivity = connectivity
         self.omg: Any = omega
         self.c_norm = stimulus_norm(c_norm, ch, n)
@@ -108,13 +107,15 @@ class KuramotoLayer(nn.Module):
             x: (B, *grid, ch); it is normalised first.
             c: of the same shape.
             T: number of steps.
-            gamma: step, in units of time.
+            gamma: step, one number, in units of time.
             states, energies: whether all of them are wanted. The last energy costs one more field.
             checkpoint: keep only about √T states for the backward pass, and compute the steps between them twice.
         """
         self._check(x, c, T)
+        if math.prod(getattr(gamma, "shape", ())) != 1:
+            raise ValueError(f"`gamma` must be one number, but has shape {tuple(gamma.shape)}; all members step alike.")  # type: ignore[union-attr]
         field, c = self._field(c)
-        omega = None if self.omg is None else self.omg.prepare(self.ch // self.n)
+        omega = None if self.omg is None else self.omg.prepare(self.oscillators)
         gamma = gamma / (1 + gamma) if self.slowed else gamma
         x = functional.normalize(x.unflatten(-1, (-1, self.n)), dim=-1)
         rows: list[Tensor] = [x]

@@ -17,6 +17,11 @@ from oscillators import checks
 
 def grid_coordinates(grid: Sequence[int]) -> Tensor:
     """Indices of the cells of a grid, row by row: (H, W) -> (H·W, 2)."""
+    if not isinstance(grid, Sequence) or not all(isinstance(size, int) for size in grid):
+        raise TypeError(
+            f"`at` must be the size of a grid, such as (9, 9), but is {checks.shown(grid)}; coordinates are a tensor "
+            "(token, D)."
+        )
     axes = torch.meshgrid(*(torch.arange(size, dtype=torch.float32) for size in grid), indexing="ij")
     return torch.stack(axes, dim=-1).flatten(0, -2)
 
@@ -35,6 +40,10 @@ def rotations(coordinates: Tensor, width: int) -> Tensor:
 
     Source: Miyato et al. 2024 (GTA); Su et al. 2021 (RoPE). For D = 1 the published code fails; this is its formula.
     """
+    if coordinates.ndim != 2:
+        raise ValueError(
+            f"`at` must have shape (token, D), but is {tuple(coordinates.shape)}; with one coordinate, write at[:, None]."
+        )
     if width % 2:
         raise ValueError(f"`ch` must give every head an even number of channels, but gives {width}; change `heads`.")
     count = math.ceil(width / (2 * coordinates.shape[-1]))

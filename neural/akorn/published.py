@@ -50,7 +50,7 @@ def network_from(source: Mapping[str, Any], which: Literal["ema", "online"] = "e
     weights, unused = _weights(source, which)
     build, read, silent = _kind(weights)
     found = read(weights) | options
-    network = build(**found).to(next(iter(weights.values())).dtype)
+    network = build(**found).to(next(value.dtype for value in weights.values() if value.is_floating_point()))
     expected = network.state_dict()
     wrong = [name for name, value in expected.items() if name not in weights or weights[name].shape != value.shape]
     if wrong:

@@ -72,10 +72,13 @@ def untangent(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None, gamma: Te
 
 
 def exponential(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None, gamma: Tensor | float) -> Tensor:
-    """The exponential map, x cos γ‖d‖ + d/‖d‖ sin γ‖d‖ with d = h - ⟨x, h⟩ x: along the great circle of d."""
+    """The exponential map, x cos γ‖d‖ + d/‖d‖ sin γ‖d‖ with d = h - ⟨x, h⟩ x: along the great circle of d.
+
+    Its length is 1 but for rounding, which would grow step by step where ⟨x, h⟩ < 0.
+    """
     d = SPHERE.law(0.0, x, local_field(x, y, c, omega))
     angle = gamma * torch.linalg.vector_norm(d, dim=-1, keepdim=True)
-    return torch.cos(angle) * x + gamma * torch.sinc(angle / math.pi) * d
+    return SPHERE.project(torch.cos(angle) * x + gamma * torch.sinc(angle / math.pi) * d)
 
 
 def local_field(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None) -> Tensor:

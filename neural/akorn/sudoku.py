@@ -144,7 +144,7 @@ class SudokuAKOrN(nn.Module):
     def _begin(self, boards: Tensor, x0: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Stimulus and first state, (B, size, size, ch)."""
         check_boards(boards, self.box)
-        c = self.embedding(boards)
+        c = self.embedding(boards.long())
         x = torch.where((boards > 0)[..., None], c, start(c, x0, generator))
         if self.absolute:
             c, x = c + self.pemb_c.movedim(0, -1), x + self.pemb_x.movedim(0, -1)

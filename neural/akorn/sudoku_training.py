@@ -12,6 +12,9 @@ from neural.akorn.boards import board_scores
 from neural.akorn.sudoku import SudokuAKOrN
 from neural.akorn.transformer import SudokuTransformer
 from neural.training import Task
+from oscillators import checks
+
+NETWORKS: dict[str, Any] = {"akorn": SudokuAKOrN, "transformer": SudokuTransformer}
 
 
 class SudokuTask(Task):
@@ -37,8 +40,8 @@ class SudokuTask(Task):
     ):
         super().__init__()
         self.save_hyperparameters()
-        kind: Any = SudokuAKOrN if model == "akorn" else SudokuTransformer
-        self.network = kind(**(network or {}), generator=torch.Generator().manual_seed(seed))
+        checks.one_of("model", model, NETWORKS)
+        self.network = NETWORKS[model](**(network or {}), generator=torch.Generator().manual_seed(seed))
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         boards, solutions = batch

@@ -170,7 +170,7 @@ class SudokuTransformer(nn.Module):
     def forward(self, boards: Tensor, *, T: int | None = None) -> Tensor:
         """Logits (B, size, size, digit) of boards (B, size, size), 0 = blank."""
         check_boards(boards, self.box)
-        x = self.embedding(boards)
+        x = self.embedding(boards.long())
         if self.pos_embed is not None:
             x = x + self.pos_embed.view(*x.shape[1:])
         for block in self.transformer_encoder:

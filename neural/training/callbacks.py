@@ -53,8 +53,8 @@ class Keep(Callback):
     Before a validation, for which averaged weights are put into the network, it is kept in any case.
     """
 
-    def __init__(self, path: Path, every: int, steps: int, seconds: float = 60.0):
-        self.path, self.every, self.steps, self.seconds = path, every, steps, seconds
+    def __init__(self, path: Path, every: int, steps: int, settings: dict[str, Any], seconds: float = 60.0):
+        self.path, self.every, self.steps, self.settings, self.seconds = path, every, steps, settings, seconds
         self.whole, self.kept, self.time = True, -1, time.monotonic()
         self.buffers: list[Tensor] = []
 
@@ -76,6 +76,9 @@ class Keep(Callback):
             for buffer, before in zip(task.buffers(), self.buffers, strict=False):
                 buffer.copy_(before)
             self._keep(trainer)
+
+    def on_save_checkpoint(self, trainer: Any, task: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint["settings"] = self.settings
 
     def _keep(self, trainer: Any) -> None:
         trainer.save_checkpoint(self.path)

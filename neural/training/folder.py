@@ -33,13 +33,13 @@ def load(path: str | os.PathLike) -> Any:
     return kind.load_from_checkpoint(path, map_location="cpu", weights_only=True).eval()
 
 
-def steps_done(path: Path, task: Task) -> int:
-    """Steps that a folder's checkpoint has behind it; 0 without one."""
+def steps_done(path: Path, task: Task, settings: dict[str, Any]) -> int:
+    """Steps that a folder's checkpoint of this task and these settings has behind it; 0 without one."""
     if not path.is_file():
         return 0
     checkpoint = read(path)
-    kept = {"task": checkpoint["task"], **checkpoint["hyper_parameters"]}
-    asked = {"task": name_of(task), **task.hparams}
+    kept = {"task": checkpoint["task"], **checkpoint["hyper_parameters"], **checkpoint.get("settings", settings)}
+    asked = {"task": name_of(task), **task.hparams, **settings}
     wrong = sorted(name for name in kept.keys() | asked.keys() if kept.get(name) != asked.get(name))
     if wrong:
         name = wrong[0]

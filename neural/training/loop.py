@@ -22,6 +22,7 @@ from neural.training.callbacks import Average, Keep, Seeds
 from neural.training.folder import LAST, read, steps_done
 from neural.training.task import Task
 
+UNSUPPORTED = ("accumulate_grad_batches", "fast_dev_run", "limit_train_batches", "overfit_batches")
 LOGGERS = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
 
 
@@ -64,21 +65,32 @@ def fit(
         The task, its network in evaluation mode on the CPU, with the averaged weights if `ema` is given.
 
     Raises:
-        ValueError: if the folder holds the training of another task or of other hyperparameters.
+        ValueError: if the folder holds the training of another task, or of other hyperparameters, seed or `ema`.
     """
-    path = Path(folder) / LAST
-    done = steps_done(path, task)
+    _check(steps, every, trainer)
+    path, settings = Path(folder) / LAST, {"seed of fit": int(seed), "ema of fit": repr(ema)}
+    done = steps_done(path, task, settings)
     if done >= steps:
         task.load_state_dict(read(path)["state_dict"])
         return task.cpu().eval()
     path.parent.mkdir(parents=True, exist_ok=True)
-    callbacks = [Seeds(seed), *([Average(ema)] if ema else []), Keep(path, every, steps)]
+    callbacks = [Seeds(seed), *([Average(ema)] if ema else []), Keep(path, every, steps, settings)]
     with _quiet(), _own_random_numbers(), _interruptible(), _compiled(task) if compile else nullcontext():
         engine = _trainer(steps, every, [_logger(name, path.parent) for name in log], callbacks, progress, trainer)
         batches = DataLoader(train, batch_size=None, sampler=Steps(engine, done, steps), num_workers=workers)
         scored = None if val is None else DataLoader(val, batch_size=None)
         engine.fit(task.train(), batches, scored, ckpt_path=str(path) if done else None, weights_only=True)
     return task.cpu().eval()
+
+
+def _check(steps: int, every: int, trainer: dict[str, Any]) -> None:
+    if steps < 1 or every < 1:
+        raise ValueError(
+            f"`steps` and `every` must be at least 1, but are {steps} and {every}; load what is trained by `load`."
+        )
+    wrong = [name for name in UNSUPPORTED if name in trainer]
+    if wrong:
+        raise TypeError(f"`trainer` must leave one batch to each step, but has {wrong[0]}; change `train` or `steps`.")
 
 
 def _trainer(

@@ -114,9 +114,17 @@ def test_a_layer_runs_on_tokens_anywhere(rng):
     assert layer.run(x, c, 3, states=True).states.shape == (4, 3, 11, 4, 4)
 
 
+@pytest.mark.parametrize("at", [9, (4.5, 2), [[0.0, 1.0]]])
+def test_a_grid_that_is_none_is_named(at):
+    with pytest.raises(TypeError, match="`at` must be the size of a grid"):
+        Attention(8, 2, "gta", at)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: Attention(8, 2, "gta", torch.arange(9.0)), r"`at` must have shape \(token, D\), but is \(9,\)"),
+        (lambda: Attention(8, 2, "gta", torch.full((9, 2), torch.nan)), "`at` must be finite, but entry 0, 0 is nan"),
         (lambda: Attention(10, 4), "`ch` must be a multiple of `heads`, but is 10 with heads = 4"),
         (lambda: Attention(6, 2, "gta", (2, 2)), "`ch` must give every head an even number of channels, but gives 3"),
         (lambda: Attention(8, 2, "gta"), "`at` must say where the tokens are"),

@@ -172,6 +172,17 @@ def test_checkpoints_change_no_number(rng, build):
         torch.testing.assert_close(have, want, rtol=1e-12, atol=1e-12)
 
 
+def test_checkpoints_draw_the_same_random_numbers_again(rng):
+    layer = KuramotoLayer(nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5)), 4, 4)
+    x, c = normal(rng, 2, 5, 4), normal(rng, 2, 5, 4)
+    found = []
+    for checkpoint in (False, True):
+        torch.manual_seed(0)
+        loss = layer(x, c, 5, 0.5, checkpoint=checkpoint).pow(3).sum()
+        found.append(torch.autograd.grad(loss, list(layer.parameters())))
+    torch.testing.assert_close(*found)
+
+
 def training_memory(layer, x, c, T, checkpoint):
     return most_memory(lambda: layer(x, c, T, checkpoint=checkpoint).sum().backward())
 
@@ -302,6 +313,8 @@ def test_without_projection_the_whole_field_moves_the_state(rng):
         (lambda layer, x, c: Convolution(8, 4), "`ksize` must be odd, but is 4"),
         (lambda layer, x, c: Convolution(8, 3, 3), "`dims` must be 1 or 2, but is 3"),
         (lambda layer, x, c: PairFrequency(7, 2), "`ch` must be a multiple of n >= 2, but is 7"),
+        (lambda layer, x, c: Antisymmetric(7, 2), "`ch` must be a multiple of n >= 2, but is 7"),
+        (lambda layer, x, c: layer(x, c, 1, torch.ones(2)), r"`gamma` must be one number, but has shape \(2,\)"),
     ],
 )
 def test_mistakes_are_named(rng, call, message):

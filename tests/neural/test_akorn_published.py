@@ -106,6 +106,11 @@ def test_what_is_given_is_not_assumed():
     assert loaded.network.T == 3
 
 
+def test_the_precision_is_that_of_the_weights_and_not_of_the_counts():
+    state = dict(sorted(weights("classification_mix").items(), key=lambda entry: "num_batches" not in entry[0]))
+    assert network_from(state).network.gamma.dtype is torch.float64
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [

@@ -5,7 +5,7 @@ import torch
 
 from neural.akorn import kernels
 from neural.akorn.frequency import PlaneRotation
-from neural.akorn.steps import SPHERE, euler, local_field
+from neural.akorn.steps import SPHERE, euler, exponential, local_field
 from neural.akorn.turning import turn
 
 KINDS = [torch.float32, torch.float64]
@@ -61,6 +61,16 @@ def test_a_step_without_planes_is_the_law_and_the_projection(rotation):
 def test_views_of_other_layouts_step_alike():
     x, y, c = (normal(torch.float64, 4, 3, 6).transpose(0, 2) for _ in range(3))
     torch.testing.assert_close(euler(x, y, c, None, 0.3), euler(*(v.contiguous() for v in (x, y, c)), None, 0.3))
+
+
+def test_a_great_circle_is_not_left_by_rounding():
+    """Against the field: there an error of the length is multiplied by (1 + 2 γ |h|) in every step."""
+    x = torch.tensor([[[1.0, 0.0]]])
+    y, c = -2 * x, torch.zeros_like(x)
+    x = x * (1 + 1e-6)
+    for _ in range(50):
+        x = exponential(x, y, c, None, 0.2)
+    torch.testing.assert_close(x.norm(dim=-1), torch.ones(1, 1))
 
 
 @pytest.mark.parametrize("dtype", KINDS)

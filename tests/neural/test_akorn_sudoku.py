@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from neural.akorn import SudokuAKOrN, read_boards, small_boards
+from neural.akorn import SudokuAKOrN, SudokuTransformer, read_boards, small_boards
 from neural.akorn.boards import check_boards, legal
 from neural.akorn.sudoku_data import read_archive, read_csv, read_satnet
 from neural.akorn.sudoku_small import BOX, small_grids
@@ -208,3 +208,18 @@ def test_a_task_may_draw_its_number_of_steps():
         torch.manual_seed(seed)
         task.loss((some.puzzles, some.solutions))
     assert set(seen) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+@pytest.mark.parametrize("kind", [SudokuAKOrN, SudokuTransformer])
+def test_boards_of_any_integers_are_read_alike(kind, dtype):
+    network, boards = kind(8, heads=2, T=1, box=(2, 2)), torch.zeros(1, 4, 4, dtype=torch.long)
+    boards[0, 0, 1] = 3
+    start = (torch.ones(1, 4, 4, 8),) if kind is SudokuAKOrN else ()
+    assert torch.equal(network(boards.to(dtype), *start), network(boards, *start))
+
+
+@pytest.mark.parametrize("boards", [torch.zeros(1, 4, 4, dtype=torch.bool), torch.zeros(1, 4, 4).numpy()])
+def test_boards_of_another_kind_are_named(boards):
+    with pytest.raises(TypeError, match="`boards` must"):
+        check_boards(boards, (2, 2))

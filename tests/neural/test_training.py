@@ -240,6 +240,32 @@ def test_a_folder_of_another_training_is_refused(batches, tmp_path):
         run(Other(), batches, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": 1}, "has seed of fit = 0, not 1"),
+        ({"ema": None}, r"has ema of fit = 'MovingAverage\(beta=0.9, every=2, after=3\)', not 'None'"),
+    ],
+)
+def test_a_folder_of_other_random_numbers_or_averages_is_refused(options, message, batches, tmp_path):
+    run(Line(), batches, tmp_path)
+    with pytest.raises(ValueError, match=message):
+        run(Line(), batches, tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"every": 0}, ValueError, "`steps` and `every` must be at least 1, but are 23 and 0"),
+        ({"accumulate_grad_batches": 2}, TypeError, "one batch to each step, but has accumulate_grad_batches"),
+        ({"limit_train_batches": 2}, TypeError, "one batch to each step, but has limit_train_batches"),
+    ],
+)
+def test_options_that_cannot_be_kept_are_named(options, error, message, batches, tmp_path):
+    with pytest.raises(error, match=message):
+        run(Line(), batches, tmp_path, **options)
+
+
 def test_an_unknown_log_is_named(batches, tmp_path):
     with pytest.raises(ValueError, match="`log` must be of csv, tensorboard, but has 'paper'"):
         run(Line(), batches, tmp_path, log=("paper",))

@@ -15,8 +15,10 @@ from tests.replays.akorn_layout import (
     first,
     last,
     layer_options,
+    named,
     published_energies,
     published_states,
+    trained,
 )
 from tests.replays.file import Golden, Output, relative
 
@@ -34,8 +36,9 @@ def layer(golden: Golden) -> dict[str, Any]:
     weight, T = golden.tensor("loss_w"), meta["T"]
     xs, es = published_states(run.states[1:]), published_energies(run.energies)
     loss = (weight * xs[-1]).sum() + 0.01 * es[T].sum()
-    names = ["x", "c", "gamma", *(f"weight/{name}" for name, _ in own.named_parameters())]
-    gradients = torch.autograd.grad(loss, [x, c, gamma, *own.parameters()])
+    parameters = trained(own)
+    names = ["x", "c", "gamma", *(f"weight/{name}" for name in parameters)]
+    gradients = torch.autograd.grad(loss, [x, c, gamma, *parameters.values()])
     normed = c if own.c_norm is None else first(own.c_norm(last(c)))
     return {
         "x_init": published_states(run.states)[0],
@@ -106,7 +109,7 @@ def block(golden: Golden) -> dict[str, Any]:
     """A layer and its full readout, whose batch statistics are those of evaluation, then of training."""
     meta = golden.meta
     layer = kuramoto_layer(meta["J"], meta["ch"], meta["n"], **layer_options(meta), **connectivity_options(meta))
-    read = full_readout(meta["ch"], meta["ro_N"], meta["ro_ksize"], meta["readout_norm"])
+    read = full_readout(meta["ch"], meta["ro_N"], meta["ro_ksize"], named(meta["readout_norm"]))
     own = golden.load(nn.ModuleDict({"klayer": layer, "readout": read})).eval()
     with torch.no_grad():
         start, c = (last(golden.tensor(name)) for name in ("x", "c"))

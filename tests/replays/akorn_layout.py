@@ -35,10 +35,21 @@ def layer_options(meta: dict[str, Any]) -> dict[str, Any]:
     shared = meta.get("global_omg", False)
     return {
         "omega": ("global" if shared else "pair") if meta["use_omega"] else None,
+        "omega_learned": meta.get("learn_omg", True),
         "omega_off": "identity",
-        "c_norm": None if meta.get("c_norm") in (None, "none") else meta["c_norm"],
+        "c_norm": named(meta.get("c_norm")),
         "tangent": meta.get("apply_proj", meta.get("project", True)),
     }
+
+
+def named(norm: str | None) -> str | None:
+    """A normalisation, which files call "none" where there is none."""
+    return None if norm == "none" else norm
+
+
+def trained(module: Any) -> dict[str, Any]:
+    """The parameters that are trained, by name."""
+    return {name: value for name, value in module.named_parameters() if value.requires_grad}
 
 
 def connectivity_options(meta: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from neural.akorn import (
     board_scores,
     digits,
 )
-from tests.replays.akorn_layout import first, last, layer_options, published_energies, published_states
+from tests.replays.akorn_layout import first, last, layer_options, named, published_energies, published_states, trained
 from tests.replays.file import Golden, relative
 
 
@@ -28,14 +28,15 @@ def sudoku(golden: Golden) -> dict[str, Any]:
     run = own.run(boards, noise, T=golden.meta["T"], states=True, energies=True)
     solutions = digits(golden.tensor("solution"))
     loss = functional.cross_entropy(run.output.flatten(0, 2), solutions.flatten() - 1)
-    gradients = torch.autograd.grad(loss, list(own.parameters()))
+    parameters = trained(own)
+    gradients = torch.autograd.grad(loss, list(parameters.values()))
     score = board_scores(run.output, boards, solutions)
     return {
         "logits": run.output,
         **{f"xs/{i}": published_states(states[1:] if i == 0 else states[-1:]) for i, states in enumerate(run.states)},
         **{f"es/{i}": published_energies(energies) for i, energies in enumerate(run.energies)},
         "loss": loss,
-        **{f"grad/{name}": grad for (name, _), grad in zip(own.named_parameters(), gradients, strict=True)},
+        **{f"grad/{name}": grad for name, grad in zip(parameters, gradients, strict=True)},
         "num_blanks": score.blanks,
         "num_correct": score.right,
         "board_correct": score.solved,
@@ -135,7 +136,7 @@ def classification(golden: Golden) -> dict[str, Any]:
         ksizes=meta["ksizes"],
         ro_ksize=meta["ro_ksize"],
         ro_n=meta["ro_N"],
-        norm=None if meta["norm"] in (None, "none") else meta["norm"],
+        norm=named(meta["norm"]),
         heads=meta.get("heads", 8),
         **layer_options({"c_norm": "gn"} | meta),
     )
