@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.timing import Row, interleaved
-from neural.autoencoders import CAEPlusPlus, ComplexBlock, Contrast, CtCAE, Sample
+from neural.autoencoders import CAEPlusPlus, ComplexBlock, Contrast, CtCAE, Sample, spread_phases
 from neural.autoencoders.ctcae import PUBLISHED
 from neural.autoencoders.maps import UpsampledConv2d
 
@@ -88,10 +88,9 @@ def _step(name: str, network: CAEPlusPlus, images: int, seconds: float) -> Row:
 
 def awake(network: CAEPlusPlus) -> None:
     """Units that are all active, of different phases: in a new network they are 0 but for rounding."""
-    rng = generator()
+    spread_phases(network, 1.0, generator=generator())
     for block in network.modules():
         if isinstance(block, ComplexBlock):
-            nn.init.uniform_(block.phase_bias, -1, 1, generator=rng)
             nn.init.constant_(block.norm.bias, 6.0)  # type: ignore[arg-type]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -71,6 +72,11 @@ class Contrast:
             raise ValueError(
                 f"`anchors` and `patch` must be at least 1, but are {self.anchors} and {self.patch}; raise them."
             )
+
+    @property
+    def equal(self) -> float:
+        """The loss where all features are equal, log(positives + negatives)."""
+        return math.log(self.positives + self.negatives)
 
     def __call__(
         self,

@@ -11,6 +11,7 @@ from torch import Tensor
 from neural.autoencoders import activations
 from neural.autoencoders.cae import CAEPlusPlus
 from neural.autoencoders.contrast import Contrast, Sample
+from neural.autoencoders.network import Run
 
 ENCODER = Contrast(anchors=4, positives=1, top_k=1, negatives=2, bottom_m=2)
 DECODER = Contrast(anchors=100, positives=1, top_k=5, negatives=100, bottom_m=500)
@@ -66,11 +67,18 @@ class CtCAE(CAEPlusPlus):
         """
         run = self.run(images, **options)
         found = {"reconstruction": (run.reconstruction - images).square().mean()}
+        contrasts = self.contrasted(run, samples, generator=generator)
+        return {"total": found["reconstruction"] + self.weight * sum(contrasts.values()), **found, **contrasts}
+
+    def contrasted(
+        self, run: Run, samples: dict[str, Sample] | None = None, *, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """The contrasts ℓ of a run that are on, by name: "encoder", "decoder"; arguments as for `losses`."""
+        found = {}
         for name, contrast in self.contrasts.items():
             if contrast is not None:
                 z = getattr(run, name)[-1]
                 angle = torch.atan2(z[1], z[0])  # of 0 as published: 0 or ±π, by the signs of the zeros
                 sample = None if samples is None else samples.get(name)
                 found[name] = contrast(activations.magnitude(z), angle, sample, generator=generator)
-        contrasts = sum(value for name, value in found.items() if name != "reconstruction")
-        return {"total": found["reconstruction"] + self.weight * contrasts, **found}
+        return found

@@ -10,6 +10,7 @@ from torch import Tensor
 
 import analysis
 from neural.autoencoders import activations
+from neural.autoencoders.network import Run
 from oscillators import checks
 
 PIXELS = ("height", "width")
@@ -56,12 +57,68 @@ def rotation_features(z: Tensor, *, threshold: float = 0.1) -> Tensor:
     return (units.sum(2) / count).movedim(0, -1)
 
 
+def object_features(run: Run, **options: Any) -> Tensor:
+    """Features of the output of a run: `phase_features` of complex numbers, `rotation_features` of longer vectors."""
+    if len(run.z) == 3:
+        return phase_features(run.magnitude, run.phase, **options)
+    return rotation_features(run.z, **options)
+
+
+def colour_features(images: Tensor) -> dict[str, Tensor]:
+    """What must be beaten: features of pixels that know no network, (B, H, W, d) each.
+
+    "RGB"; "hue": colours over the largest of a pixel; "hue and position": beside it, where a pixel is not black, 0.7 of row and
+    column over the side; "phases 0": `phase_features` of images without phases, which tell colours apart as hue does.
+
+    Args:
+        images: (B, C, H, W) in [0, 1].
+    """
+    largest = images.amax(1, keepdim=True)
+    hue = images / largest.clamp_min(1 / 255)
+    rows, columns = (torch.arange(n, device=images.device) / n for n in images.shape[-2:])
+    place = 0.7 * (largest > 0) * torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+    colours = {"RGB": images, "hue": hue, "hue and position": torch.cat([hue, place], 1)}
+    found = {name: value.movedim(1, -1) for name, value in colours.items()}
+    return found | {"phases 0": phase_features(images, torch.zeros_like(images))}
+
+
+def resultant(run: Run) -> Tensor:
+    """Length of the mean direction of the active units of each output, (B,): 1 while all point one way, 0 without any."""
+    active = run.magnitude > 0
+    units = run.z[:-1] / torch.where(active, run.magnitude, 1.0)
+    return (units.sum((2, 3, 4)) / active.sum((1, 2, 3)).clamp_min(1)).norm(dim=0)
+
+
 def clusters_asked(truth: np.ndarray) -> np.ndarray:
     """Number of different labels of each image, as published scores ask for: (B, H, W) -> (B,).
 
     The background counts, and so do overlaps where they have a label of their own, -1.
     """
     return np.array([len(np.unique(image)) for image in truth])
+
+
+def clusters_guessed(features: Tensor, truth: Any, most: int = 8, rng: int = 0) -> np.ndarray:
+    """Number of clusters, from 2 to `most`, of the largest mean silhouette; no truth tells it: (B,).
+
+    Args:
+        features: (B, H, W, d).
+        truth: labels, (B, H, W), of which only the sign is used: negative ones take no part.
+        most: largest number.
+        rng: seed.
+
+    An image with fewer different features has no more clusters than those; one without any difference has 1.
+    Source: Rousseeuw 1987.
+    """
+    x, part = features.detach().cpu().numpy(), as_labels(truth, features) >= 0
+    return np.array([_guessed(pixels[some], most, rng) for pixels, some in zip(x, part, strict=True)])
+
+
+def _guessed(x: np.ndarray, most: int, rng: int) -> int:
+    from sklearn.metrics import silhouette_score
+
+    counts = range(2, 1 + min(most, len(np.unique(x, axis=0)), len(x) - 1))
+    found = {k: analysis.point_clusters(x, k, rng=rng, restarts=3) for k in counts}
+    return max(found, key=lambda k: silhouette_score(x, found[k]), default=1)
 
 
 def segments(

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from neural.autoencoders import object_scores, phase_features, rotation_features, segments
+from neural.autoencoders import (
+    Run,
+    clusters_guessed,
+    colour_features,
+    direction_colours,
+    object_scores,
+    phase_features,
+    rotation_features,
+    segments,
+)
 from neural.autoencoders.activations import from_vectors
 
 DOUBLE = {"dtype": torch.float64}
@@ -106,3 +115,34 @@ def test_labels_of_other_pixels_are_refused():
         ValueError, match=r"`truth` must have the shape \(2, 12, 12\) of the pixels .*, but is \(2, 12, 11\)"
     ):
         segments(features, truth[:, :, 1:])
+
+
+def test_the_number_of_clusters_is_guessed_without_the_truth():
+    truth, phase = scene(objects=3)
+    features = phase_features(torch.ones_like(phase), phase)
+    assert clusters_guessed(features, truth).tolist() == [4, 4]
+    assert clusters_guessed(features, np.zeros_like(truth)).tolist() == [4, 4]
+    assert clusters_guessed(torch.zeros_like(features), truth).tolist() == [1, 1]
+    truth[:, :, 6:] = -1  # half of the bands do not count
+    assert clusters_guessed(features, truth).tolist() == [2, 2]
+
+
+def test_controls_know_colour_and_place_and_nothing_else():
+    images = torch.zeros(1, 3, 4, 4)
+    images[0, 0, :, 0], images[0, 0, :, 1], images[0, 2, :, 3] = 1.0, 0.5, 0.25  # red, dark red, black, blue
+    found = {name: value[0, 2] for name, value in colour_features(images).items()}  # a row of pixels
+    assert found["RGB"].tolist() == [[1, 0, 0], [0.5, 0, 0], [0, 0, 0], [0, 0, 0.25]]
+    assert found["hue"].tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 1]]
+    place = found["hue and position"][:, 3:].numpy()
+    assert np.allclose(place, 0.7 * np.array([[0.5, 0], [0.5, 0.25], [0, 0], [0.5, 0.75]]))
+    assert found["phases 0"].tolist() == [[1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0], [0] * 6, [0, 0, 0, 0, 1, 0]]
+
+
+def test_directions_are_hues_and_magnitudes_brightness():
+    angle = torch.tensor([0.0, 2 * math.pi / 3, -2 * math.pi / 3, math.pi])
+    z = torch.stack([0.5 * angle.cos(), 0.5 * angle.sin(), torch.full((4,), 0.5)]).view(3, 1, 1, 1, 4)
+    found = direction_colours(Run(None, None, (), (z,)))[0, :, 0].T
+    wanted = 0.5 * torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1]])
+    assert torch.allclose(found, wanted, atol=1e-6)
+    longer = from_vectors(torch.tensor([0.6, -0.8, 0.0, 0.0]).view(1, 4, 1, 1, 1).expand(1, 4, 2, 1, 1))
+    assert direction_colours(Run(None, None, (), (longer,)))[0, :, 0, 0].tolist() == pytest.approx([0.8, 0.1, 0.5])
