@@ -1,13 +1,16 @@
 """Does synchronisation tidy up the phases of an autoencoder?
 
 You will see the phases that a trained autoencoder gives to the pixels of two grey shapes become the initial phases of a
-Kuramoto network. Its couplings are learned, too: pixels near each other attract as the network's features of them are alike,
-and repel as these differ. Printed is ARI-FG (agreement on which pixels belong together; 0 by chance, 1 at best) against
+Kuramoto network. Its couplings are learned, too: pixels near each other attract the more, the more alike the network's features
+of them are. Printed is ARI-FG (agreement on which pixels belong together; 0 by chance, 1 at best) against
 time; and, as a control, of the same couplings from phases drawn at random: what they do without the autoencoder's phases.
 
     dθ_i/dt = Σ_j K_ij sin(θ_j − θ_i),    K_ij = <a_i, a_j> / (number of near pixels),  |r_i − r_j| ≤ 3
 
-a_i: features of pixel i (magnitudes in the decoder's last but one map), their mean over the image subtracted, of length 1.
+a_i: features of pixel i (magnitudes in the decoder's last but one map), of length 1.
+
+With the networks of three seeds ARI-FG rises, from 0.53 to 0.77 on average; from random phases the same couplings come to 0.63,
+as shapes that do not touch are islands of near pixels. If unlike pixels repel (the mean of the features subtracted), it falls.
 
 Run `python -m examples.ctcae_objects --tasks 2shapes` first, or name the folder of a training with --trained.
 """
@@ -68,7 +71,7 @@ def scores(run, theta, scenes):
 
 def couplings(features, places):
     """K of pixels with features (pixel, m) at places (pixel, 2)."""
-    a = normalize(features - features.mean(0), dim=1).double()
+    a = normalize(features, dim=1).double()
     near = torch.cdist(places.double(), places.double()) <= RADIUS
     return (near * (a @ a.T) / near.sum(1, keepdim=True)).numpy()
 

@@ -25,15 +25,13 @@ def test_phases_of_a_training_are_scored_at_every_time(tmp_path, capsys):
     assert all(-1 <= float(value) <= 1 for row in rows for value in row.split()[1:])
 
 
-def test_near_pixels_attract_if_they_are_alike_and_repel_if_not():
-    features = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+def test_near_pixels_attract_as_they_are_alike():
+    features = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     K = couplings(features, torch.tensor([[0, 0], [0, 1], [0, 2], [0, 9]]))
-    # the mean over pixels is (1/2, 1/2): unlike pixels point apart; three pixels are near the first
-    np.testing.assert_allclose(K[0], [1 / 3, 1 / 3, -1 / 3, 0.0], atol=1e-7)  # single precision
+    np.testing.assert_allclose(K[0], [1 / 3, 1 / 3, 0.0, 0.0], atol=1e-7)  # three are near; single precision
     theta = synchronised(torch.tensor([0.0, 0.5, 0.8, 2.0]), K)
     assert abs(theta[-1, 0] - theta[-1, 1]) < 1e-3  # alike: in step
-    assert abs(torch.cos(theta[-1, 0] - theta[-1, 2]) + 1) < 1e-3  # unlike: opposite
-    assert theta[-1, 3] == 2.0  # alone
+    assert theta[-1, 2:].tolist() == pytest.approx([0.8, 2.0])  # unlike, or far: alone
 
 
 def test_a_missing_training_is_named(tmp_path, capsys):
