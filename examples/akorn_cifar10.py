@@ -153,12 +153,12 @@ def study(name, preset, record, options):
     for seed in range(options.seeds):
         print(f"{name}: training, seed {seed} ...", file=sys.stderr)
         network = train(name, preset, seed, options).to(options.device)
-        found.append(measure(network, test, preset, seed_of(record, seed), options))
+        found.append(measure(network, test, preset, with_seed(record, seed), options))
     draw_tests(network, test, found[-1], options.folder / f"{name}.png", options)
     return [line(name, column, [each[column] for each in found], options) for column in found[0] if column != "kinds"]
 
 
-def seed_of(record, seed):
+def with_seed(record, seed):
     """A record whose names have the number of a seed."""
     return lambda name, *call: record(f"{name}, seed {seed}", *call)
 

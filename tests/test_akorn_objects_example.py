@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -13,7 +15,8 @@ from PIL import Image
 
 pytest.importorskip("lightning", reason="training needs the extra `train`")
 from examples import akorn_objects
-from examples.akorn_objects import PRESETS, Recipe, control_scores, networks, read, scores
+from examples.akorn_objects import PRESETS, Preset, Recipe, control_scores, measure, networks, read, scores
+from neural.akorn import MovingAverage
 from neural.akorn.objects_training import NETWORKS, ObjectTask
 from neural.scenes import multi_dsprites, tetrominoes
 
@@ -78,6 +81,64 @@ def test_scenes_are_drawn_unless_the_published_files_are_there(tmp_path):
     train, test = read("tetrominoes", recipe, tmp_path)
     assert torch.equal(train, scenes.images[..., 1:33, 1:33])
     assert torch.equal(test.masks, scenes.masks[:2, 1:33, 1:33])
+
+
+def test_a_network_is_trained_as_its_recipe_says(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        akorn_objects.training, "fit", lambda *given, **options: seen.append((given, options)) or given[0]
+    )
+    seen, options = [], {"device": "cpu", "devices": 1, "precision": "32", "compile": False}
+    recipe = Recipe(networks(16, T=2), 7, 4, batch=3, lr=0.25, scale=0.5, ema=MovingAverage(0.5, 2, 3))
+    given = SimpleNamespace(folder=tmp_path, **options)
+    network = akorn_objects.fit("tetrominoes", "ItrSA", tetrominoes(6, 0).images, recipe, 5, given)
+    (((task, batches, steps), chosen),) = seen
+    assert network is task.network
+    kind, expected = recipe.networks["ItrSA"]
+    hparams = {"kind": kind, "network": expected, "lr": 0.25, "scale": [0.5, 1.0], "seed": 5}
+    assert dict(task.hparams) == {"temperature": 0.1, "flip": 0.0} | hparams
+    assert steps == 7
+    assert batches[0][0].shape == (3, 3, 32, 32)
+    assert chosen["seed"] == 5
+    assert chosen["ema"] == recipe.ema
+    assert chosen["folder"] == tmp_path / "tetrominoes_ItrSA_seed5"
+
+
+def test_every_seed_is_measured_by_its_own_network(monkeypatch):
+    asked = {}
+
+    def record(name, call, *arguments):
+        asked[name] = arguments
+        return {"FG-ARI": 0.0, "MBO": 0.0}
+
+    for name in ("draw_segments", "draw_curves"):
+        monkeypatch.setattr(akorn_objects, name, lambda *_: None)
+    monkeypatch.setattr(akorn_objects, "fit", lambda task, name, images, recipe, seed, options: (name, seed))
+    recipe = Recipe(networks(16, T=2), 1, 5, images=2, tested=3)
+    options = SimpleNamespace(data=Path("nowhere"), seeds=2, folder=Path(), device="cpu", preset="small", tasks=[])
+    akorn_objects.study("tetrominoes", Preset({"tetrominoes": recipe}, finest=2), record, options)
+    for name in recipe.networks:
+        for tiles in (1, 2):
+            for seed in (0, 1):
+                network, scenes, *rest = asked[f"{name}, grid × {tiles}, seed {seed}"]
+                assert network == (name, seed)
+                assert len(scenes) == 3
+                assert rest == [5, tiles]
+
+
+@pytest.mark.parametrize("name", ["AKOrN attn", "ItrSA"])
+def test_all_scenes_are_cut_into_as_many_segments_on_the_grid_asked_for(name, monkeypatch):
+    """Images reach the network between 0 and 1; oscillators start from seed 0, baselines take no generator."""
+    seen, scenes = [], tetrominoes(70, 0)
+
+    def segment(network, images, k, generator=None, **options):
+        seen.append((images, k, options, generator and generator.initial_seed()))
+        return torch.zeros(images[:, 0].shape, dtype=torch.long)
+
+    monkeypatch.setattr(akorn_objects, "segment", segment)
+    kind, options = networks(16, T=2)[name]
+    measure(NETWORKS[kind](**options), scenes, 5, 2)
+    assert torch.equal(torch.cat([images for images, *_ in seen]), scenes.images / 255)
+    assert [rest for _, *rest in seen] == 2 * [[5, {"tiles": 2}, 0 if kind == "akorn" else None]]
 
 
 def test_the_true_labels_score_one_and_hues_find_pieces_of_different_colours():

@@ -31,7 +31,8 @@ def read_npz(path: str | PathLike) -> Scenes:
             height, width), or `masks`, one map for each object with the background first, (B, object, height, width[, 1]).
 
     Note: where all are in one file, 64 to look at, 320 to test and 10,000 to validate come before those to train.
-    Raises: FileNotFoundError, ValueError: what is missing, where it was looked for, how to get it.
+    Raises: FileNotFoundError, ValueError: what is missing, where it was looked for, how to get it; ValueError: images of
+        other numbers.
     """
     with np.load(_existing(path, "file", KABRA)) as file:
         found = {name: file[name] for name in ("images", "labels", "masks") if name in file.files}
@@ -56,7 +57,8 @@ def read_hdf5(
         change: what is done to each block of scenes as it is read, so that the file need not fit into memory; for CLEVR
             `lambda block: block.cropped(29, 64, 192).resized(96, masks="nearest")`.
 
-    Raises: FileNotFoundError, ValueError: what is missing, where it was looked for, how to get it.
+    Raises: FileNotFoundError, ValueError: what is missing, where it was looked for, how to get it; ValueError: images of
+        other numbers.
     """
     with h5py.File(_existing(path, "file", EMAMI)) as file:
         held = file.get(group, {})
@@ -127,8 +129,17 @@ def _labels(masks: np.ndarray) -> np.ndarray:
 
 
 def _images(images: np.ndarray) -> np.ndarray:
-    """Images as uint8 with the channels first."""
+    """Images, uint8 or floats in [0, 1] or [-1, 1], as uint8 with the channels first."""
     if images.dtype.kind == "f":
+        if not (np.abs(images) <= 1).all():
+            raise ValueError(
+                f"`images` must lie in [0, 1] or [-1, 1], but reach from {images.min():g} to {images.max():g}; divide by the "
+                "largest value there is, such as 255."
+            )
         images = np.round(255 * ((images + 1) / 2 if images.min() < 0 else images)).astype(np.uint8)
+    if images.dtype != np.uint8:
+        raise ValueError(
+            f"`images` must be uint8 or floats, but have dtype {images.dtype}; write images.astype('uint8')."
+        )
     images = images[:, None] if images.ndim == 3 else images
     return np.ascontiguousarray(np.moveaxis(images, -1, 1) if images.shape[-1] <= 4 else images)

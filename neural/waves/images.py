@@ -24,8 +24,8 @@ class ImageRun(NamedTuple):
         orbit: positions and velocities after each frame, (T, B, H).
         start: y_0 and z_0.
         drive: what each frame is to the sheet, (T, B, H).
-        encoded: mean and log-variance of its latent variables, (T, B, 2H) each; None for the second if deterministic.
-        latent: the sample of them, (T, B, 2H).
+        encoded: mean and log-variance of its latent variables, (T, B, 2H) each; (T, B, H) and None if deterministic.
+        latent: the sample of them, or their mean.
     """
 
     probs: Tensor
@@ -48,7 +48,7 @@ class ImageSequenceModel(nn.Module):
         size, sharing, untied: of the three local maps; `one_way`: all three only from the neighbour of higher index.
         dense: all three maps from every node to every other, the globally coupled control.
         deep: encoder and decoder with two hidden layers (6H, 4H; 2H, 3H), as published for rings; else linear.
-        variational: False: no noise and no KL term; the mean drives the sheet (chosen here).
+        variational: False: no noise and no KL term; the encoder has H outputs, which drive the sheet (chosen here).
         options: of `DrivenSheet`: steps_per_input, norm, dt, gamma, epsilon, learned.
 
     Note: half of z drives nothing, yet is in the KL term: so it is published. On small images the variational model may
@@ -74,7 +74,8 @@ class ImageSequenceModel(nn.Module):
         self.pixels, self.nodes, self.variational = pixels, math.prod(lattice), variational
         maps = (_map(lattice, size, sharing, one_way, untied, dense) for _ in range(3))
         self.sheet = DrivenSheet(lattice, *maps, **options)
-        self.encoder, self.decoder = _deep(pixels, self.nodes) if deep else _linear(pixels, self.nodes)
+        outputs = 4 * self.nodes if variational else self.nodes
+        self.encoder, self.decoder = (_deep if deep else _linear)(pixels, self.nodes, outputs)
 
     def forward(
         self, frames: Tensor, noise: Tensor | None = None, generator: torch.Generator | None = None
@@ -87,7 +88,7 @@ class ImageSequenceModel(nn.Module):
         """
         frames = self._flat(frames)
         mean, log_variance = self.encode(frames)
-        if self.variational:
+        if log_variance is not None:
             shape = (len(frames) + 1, *mean.shape[1:])
             noise = (
                 torch.randn(shape, generator=generator, dtype=mean.dtype, device=mean.device)
@@ -101,16 +102,17 @@ class ImageSequenceModel(nn.Module):
         start = Orbit(self.drive(first), torch.zeros_like(first[..., : self.nodes]))
         drive = self.drive(latent)
         orbit = self.sheet.run(drive, start)
-        encoded = (mean, log_variance if self.variational else None)
-        return ImageRun(self.decode(orbit.y), orbit, start, drive, encoded, latent)
+        return ImageRun(self.decode(orbit.y), orbit, start, drive, (mean, log_variance), latent)
 
-    def encode(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of the latent variables, (..., 2H) each, of flat frames (..., P)."""
+    def encode(self, frames: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mean and log-variance of the latent variables, as in `ImageRun`, of flat frames (..., P)."""
+        if not self.variational:
+            return self.encoder(frames), None
         mean, log_variance = self.encoder(frames).chunk(2, dim=-1)
         return mean, log_variance
 
     def drive(self, latent: Tensor) -> Tensor:
-        """The first half of the latent variables, (..., H), with mean 0 and variance 1 over the sheet."""
+        """The first H latent variables, (..., H), with mean 0 and variance 1 over the sheet."""
         return functional.layer_norm(latent[..., : self.nodes], (self.nodes,))
 
     def decode(self, y: Tensor) -> Tensor:
@@ -187,9 +189,9 @@ def _map(lattice: Sequence[int], size: Any, sharing: Sharing, one_way: bool, unt
     return act
 
 
-def _deep(pixels: int, H: int) -> tuple[nn.Sequential, nn.Sequential]:
+def _deep(pixels: int, H: int, outputs: int) -> tuple[nn.Sequential, nn.Sequential]:
     encoder = nn.Sequential(
-        nn.Linear(pixels, 6 * H), nn.ReLU(), nn.Linear(6 * H, 4 * H), nn.ReLU(), nn.Linear(4 * H, 4 * H)
+        nn.Linear(pixels, 6 * H), nn.ReLU(), nn.Linear(6 * H, 4 * H), nn.ReLU(), nn.Linear(4 * H, outputs)
     )
     decoder = nn.Sequential(
         nn.Linear(H, 2 * H), nn.ReLU(), nn.Linear(2 * H, 3 * H), nn.ReLU(), nn.Linear(3 * H, pixels)
@@ -197,5 +199,5 @@ def _deep(pixels: int, H: int) -> tuple[nn.Sequential, nn.Sequential]:
     return encoder, decoder
 
 
-def _linear(pixels: int, H: int) -> tuple[nn.Sequential, nn.Sequential]:
-    return nn.Sequential(nn.Linear(pixels, 4 * H)), nn.Sequential(nn.Linear(H, pixels))
+def _linear(pixels: int, H: int, outputs: int) -> tuple[nn.Sequential, nn.Sequential]:
+    return nn.Sequential(nn.Linear(pixels, outputs)), nn.Sequential(nn.Linear(H, pixels))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from neural.waves.sheet import check_nodes
+
 
 def roll(y: Tensor, lattice: Sequence[int], shift: float | Sequence[float]) -> Tensor:
     """Positions moved to higher indices by a shift in sites, (..., N) -> (..., N); the lattice is periodic.
@@ -24,6 +26,7 @@ def roll(y: Tensor, lattice: Sequence[int], shift: float | Sequence[float]) -> T
         raise ValueError(
             f"`shift` must be one finite number per axis of {space}, but is {shift}; give sites along each."
         )
+    check_nodes("y", y, lattice)
     maps = y.unflatten(-1, tuple(lattice))
     for axis, move in enumerate(shifts, start=-len(space)):
         s = math.floor(move)
@@ -35,9 +38,17 @@ def roll(y: Tensor, lattice: Sequence[int], shift: float | Sequence[float]) -> T
 def induced(y: Tensor, lattice: Sequence[int], velocity: float | Sequence[float], steps: int) -> Tensor:
     """Positions at τ = 0, ..., steps - 1 of a wave that travels at `velocity` sites per step: (steps, ..., N).
 
+    Raises:
+        ValueError: beyond half the lattice per step, where a wave on a periodic lattice cannot be told from a slower one.
+
     Note: positive velocities move to higher indices; `OneWay` connections move activity to lower ones.
     """
     velocities = [velocity] if isinstance(velocity, int | float) else list(velocity)
+    if any(abs(v) > n / 2 for v, n in zip(velocities, lattice[1:], strict=False)):
+        raise ValueError(
+            f"`velocity` must not exceed half the lattice {tuple(lattice[1:])} per step, but is {velocity}; on a ring of n "
+            "sites v and v - n are the same."
+        )
     return torch.stack([roll(y, lattice, [tau * v for v in velocities]) for tau in range(steps)])
 
 

@@ -37,7 +37,6 @@ class PhysicsModel(nn.Module):
         width: channels of the convolutions.
         observed: frames that the start is read from.
 
-    Note: strided convolutions are padded alike on both sides; the published ones pad at the end.
     Source: Keller and Welling 2023.
     """
 
@@ -140,9 +139,10 @@ def _map(lattice: tuple[int, ...], inputs: int, dense: bool) -> Connectivity:
 
 
 def _encoder(side: int, outputs: int, width: int) -> nn.Sequential:
+    """Frames halved three times; as published, an odd row of padding comes at the end."""
     layers: list[nn.Module] = []
     for block in range(3):
-        layers += [nn.Conv2d(width if block else 3, width, 3, 2, 1), nn.LeakyReLU(0.01)]
+        layers += [nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(width if block else 3, width, 3, 2), nn.LeakyReLU(0.01)]
         layers += [nn.Conv2d(width, width, 3, 1, 1), nn.LeakyReLU(0.01)]
     layers += [nn.Conv2d(width, outputs, 3, 1, 1), nn.Flatten(), nn.Linear((side // 8) ** 2 * outputs, outputs)]
     return nn.Sequential(*layers)

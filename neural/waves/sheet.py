@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from neural.waves.cell import Orbit, OscillatorCell, check_sequence
 from neural.waves.connectivity import Connectivity
 from neural.waves.constants import Constants, Map
+from neural.waves.norm import SheetNorm
 
 PUBLISHED = {"dt": 1 / (1 + math.exp(1.95)), "gamma": 1.0, "epsilon": 0.5}  # of all wave machines for images
 
@@ -67,19 +69,10 @@ class DrivenSheet(nn.Module):
                 f"`signal` must have {self.driving.senders} entries for this lattice, but has shape {tuple(signal.shape)}; "
                 "reshape it to (T, B, channels · sites)."
             )
-        drive = self.driving(signal) + self.b_bar.expand(self.lattice).flatten()
+        # T·B signals at once: as a matrix even a local map is faster than as a convolution of few channels
+        drive = functional.linear(signal, self.driving.matrix(), self.b_bar.expand(self.lattice).flatten())
         orbit = self.cell.run(drive.repeat_interleave(self.steps_per_input, 0), start)
         return Orbit(*(part[self.steps_per_input - 1 :: self.steps_per_input] for part in orbit))
-
-
-class SheetNorm(nn.LayerNorm):
-    """Layer norm of all positions of a sheet together; weight and bias (C, *space)."""
-
-    def __init__(self, lattice: Sequence[int]):
-        super().__init__(list(lattice))
-
-    def forward(self, y: Tensor) -> Tensor:
-        return super().forward(y.unflatten(-1, self.normalized_shape)).flatten(-len(self.normalized_shape))
 
 
 def interleaved(orbit: Orbit, lattice: Sequence[int]) -> Tensor:
@@ -91,6 +84,16 @@ def interleaved(orbit: Orbit, lattice: Sequence[int]) -> Tensor:
 def separate(state: Tensor, lattice: Sequence[int]) -> Orbit:
     """The inverse of `interleaved`."""
     C, *space = lattice
+    check_nodes("state", state, (2, *lattice))
     pair = state.unflatten(-1, (*space, C, 2)).movedim(-2, -2 - len(space))
     y, z = pair.flatten(-1 - len(lattice), -2).unbind(-1)
     return Orbit(y, z)
+
+
+def check_nodes(name: str, value: Tensor, lattice: Sequence[int]) -> None:
+    """Raise unless the last axis counts what the lattice has."""
+    if value.shape[-1] != math.prod(lattice):
+        raise ValueError(
+            f"`{name}` must have {math.prod(lattice)} entries for {tuple(lattice)}, but has shape {tuple(value.shape)}; give "
+            "the lattice that it was made with."
+        )

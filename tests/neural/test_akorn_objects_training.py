@@ -36,6 +36,16 @@ def test_views_are_as_large_as_the_images_of_the_network():
     assert task.views(IMAGES)[0].shape == (16, 3, 24, 24)
 
 
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_views_are_mirrored_as_often_as_asked(flip):
+    """Images whose left half is white: where the white is says whether."""
+    images = torch.zeros(16, 3, 32, 32, dtype=torch.uint8)
+    images[..., :16] = 255
+    for view in ObjectTask("akorn", SMALL["akorn"], scale=(0.9, 1.0), flip=flip).views(images):
+        left, right = view[..., :8].mean((1, 2, 3)), view[..., -8:].mean((1, 2, 3))
+        assert ((right > left) == (flip == 1)).all()
+
+
 def test_a_seed_is_that_of_the_weights():
     one, again, other = (ObjectTask("akorn", SMALL["akorn"], seed=seed).network.state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(one[name], again[name]) for name in one)

@@ -196,6 +196,14 @@ def test_a_task_learns_all_cells_from_random_starts(tmp_path):
     assert 0 <= task.scores(batch)["val_solved"] <= 1
 
 
+def test_a_task_of_another_network_is_named():
+    pytest.importorskip("lightning", reason="training needs the extra `train`")
+    from neural.akorn.sudoku_training import SudokuTask
+
+    with pytest.raises(ValueError, match="`model` must be one of 'akorn', 'transformer', but is 'itrsa'"):
+        SudokuTask("itrsa")
+
+
 def test_a_task_may_draw_its_number_of_steps():
     pytest.importorskip("lightning")
     from neural.akorn.sudoku_training import SudokuTask

@@ -41,6 +41,23 @@ def test_grey_images_get_a_channel(tmp_path):
     same(read_npz(tmp_path / "grey.npz"), SCENES.images[:, :1])
 
 
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (LAST.astype(np.float32), r"`images` must lie in \[0, 1\] or \[-1, 1\], but reach from 0 to 255; divide by"),
+        (LAST / 255 - 1.5, r"`images` must lie in .*, but reach from -1\.5 to -0\.5"),
+        (LAST * np.nan, r"`images` must lie in .*, but reach from nan to nan"),
+        (LAST.astype(np.int64), "`images` must be uint8 or floats, but have dtype int64; write images"),
+        (LAST > 0, "`images` must be uint8 or floats, but have dtype bool"),
+    ],
+    ids=["bytes as floats", "below -1", "nan", "int64", "bool"],
+)
+def test_images_of_other_numbers_are_named(images, message, tmp_path):
+    np.savez(tmp_path / "scenes.npz", images=images, labels=LABELS)
+    with pytest.raises(ValueError, match=message):
+        read_npz(tmp_path / "scenes.npz")
+
+
 @pytest.fixture
 def h5(tmp_path):
     path = tmp_path / "tetrominoes.h5"
@@ -77,9 +94,21 @@ def test_folders_are_split_cropped_and_resized(clevrtex):
     assert parts["train"].images.shape == (8, 3, 12, 12)
     assert parts["all"].images[:, 0, 0, 0].tolist() == list(range(1, 11))
     assert parts["train"].images[0, 0, 0, 0] == 3
+    assert parts["test"].images[0, 0, 0, 0] == 1
+    assert parts["validation"].images[0, 0, 0, 0] == 2
     expected = torch.zeros(12, 12, dtype=torch.int8)
     expected[6:, 6:] = 9
     assert torch.equal(parts["train"].masks[-1], expected)
+
+
+def test_photographs_are_smoothed_and_labels_are_not(tmp_path):
+    """Columns alternately black and white, of which every second one stays: grey, as both are averaged."""
+    columns = np.arange(40) % 2 * np.ones((30, 1))
+    Image.fromarray((255 * columns).astype(np.uint8)).save(tmp_path / "scene.png")
+    Image.fromarray(columns.astype(np.uint8)).save(tmp_path / "scene_flat.png")
+    scene = read_clevrtex(tmp_path, "all", size=12)
+    assert (scene.images[..., 1:-1] - 127.0).abs().max() < 2  # rounded to bytes; the weights at the edges are others
+    assert len(scene.masks.unique()) == 1
 
 
 @pytest.mark.parametrize("reader", [read_npz, read_hdf5, read_clevrtex])

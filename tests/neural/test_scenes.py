@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import pytest
 import torch
 
 from neural.scenes import Scenes, hollow_shapes, multi_dsprites, shapes, sprites, tetrominoes
-from neural.scenes.shapes import outlines, stamps
 from neural.scenes.tetrominoes import BEVEL, COLOURS, PIECES
 
 DATA = Path(os.environ.get("OSCILLATORS_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -77,6 +77,20 @@ def test_tetrominoes_are_whole_and_apart():
     for label in (1, 2, 3):
         assert ((scenes.masks == label).flatten(1).sum(1) == 100).all()
     assert ((scenes.images > 0).any(1) == (scenes.masks > 0)).all()
+
+
+def test_scenes_without_room_for_a_piece_are_given_up(monkeypatch):
+    monkeypatch.setattr(import_module("neural.scenes.tetrominoes"), "TRIES", 1)
+    test_tetrominoes_are_whole_and_apart()
+
+
+def test_all_pieces_have_the_same_chance():
+    masks = tetrominoes(600, 0, 35).masks
+    drawn = [(mask == label).nonzero() for mask in masks for label in (1, 2, 3)]
+    cells = [tuple(map(tuple, ((at - at.amin(0)) // 5).unique(dim=0).tolist())) for at in drawn]
+    counts = [cells.count(tuple(map(tuple, piece.tolist()))) for piece in PIECES]
+    assert sum(counts) == 1800
+    assert np.abs(np.array(counts) - 1800 / 19).max() < 40  # four standard deviations
 
 
 def test_pieces_may_touch():
@@ -156,65 +170,36 @@ def test_scenes_of_sprites_show_two_to_five_flat_colours_on_grey():
             assert 0.39 < 1 - low / high < 0.86  # saturation, rounded to bytes
 
 
+def test_grounds_are_of_every_grey():
+    scenes = multi_dsprites(500, 0)
+    grey = np.array([image[0, mask == 0][0] for image, mask in zip(scenes.images, scenes.masks, strict=True)])
+    assert grey.min() < 5
+    assert grey.max() > 250
+    assert grey.mean() == pytest.approx(127.5, abs=13)  # four standard errors
+
+
+def test_sprites_are_turned_to_every_side():
+    """The long axes of the ellipses, of which the square of the ratio is 3.16, that nothing covers: 40 directions."""
+    scenes = multi_dsprites(1500, 0)
+    last = (scenes.masks == scenes.objects[:, None, None]).double().numpy()
+    at = np.arange(64.0)
+    area = last.sum((1, 2))
+    right, down = ((last.sum(axis) @ at / area)[:, None] for axis in (1, 2))
+    xx, yy = ((last.sum(axis) * (at - mean) ** 2).sum(1) for axis, mean in ((1, right), (2, down)))
+    xy = np.einsum("bij,bi,bj->b", last, at - down, at - right)
+    long = np.hypot(xx - yy, 2 * xy) > 0.4 * (xx + yy)  # 0.52 for ellipses, less than 0.2 for the others
+    assert long.mean() == pytest.approx(1 / 3, abs=0.05)  # four standard deviations
+    angle = np.arctan2(2 * xy, xx - yy)[long] / 2
+    sectors = np.histogram(angle, 6, (-np.pi / 2, np.pi / 2))[0] / long.sum()
+    np.testing.assert_allclose(sectors, 1 / 6, atol=0.07)  # four standard deviations of 500 ellipses
+
+
 def test_later_sprites_cover_earlier_ones():
     """The last of a scene is whole: its area is that of its form alone, on average 174 pixels."""
     scenes = multi_dsprites(2000, 0)
     last = (scenes.masks == scenes.objects[:, None, None]).flatten(1).sum(1).double()
     assert last.mean() == pytest.approx(174, rel=0.05)  # areas spread by 85: standard error 2
     assert (scenes.masks == 1).flatten(1).sum(1).double().mean() < 0.9 * last.mean()
-
-
-def test_shapes_are_each_there_once_and_overlaps_do_not_count():
-    scenes = shapes(300, 0)
-    forms = torch.from_numpy(stamps(("square", "up", "down", "circle"), 11)).flatten(1).sum(1)
-    areas = torch.stack([(scenes.masks == label).flatten(1).sum(1) for label in (1, 2, 3, 4)], 1)
-    whole = (scenes.masks != -1).flatten(1).all(1)
-    assert 5 < whole.sum() < 295
-    assert (areas[whole] == forms).all()
-    assert (areas <= forms).all()
-    assert torch.equal(scenes.images[:, 0] == 255, scenes.masks != 0)
-    assert shapes(10, 0, ("square", "circle")).masks.max() == 2
-
-
-def test_every_form_has_its_area_and_its_orientation():
-    square, up, down, circle, diamond = stamps(("square", "up", "down", "circle", "diamond"), 101)
-    areas = [form.mean() for form in (square, up, down, circle, diamond)]
-    np.testing.assert_allclose(areas, [1, 0.5, 0.5, np.pi / 4, 0.5], atol=0.02)  # an edge of 101 pixels
-    assert up[:20].sum() < up[-20:].sum()
-    assert (down == up[::-1]).all()
-
-
-def test_coloured_shapes_have_five_colours_and_distinct_depths():
-    scenes = shapes(200, 1, rgbd=True)
-    assert scenes.images.shape[1] == 4
-    seen, depths = set(), []
-    for image, mask in zip(scenes.images, scenes.masks, strict=True):
-        shown = {int(k): image[:, mask == k] for k in mask.unique() if k > 0}
-        assert all((pixels == pixels[:, :1]).all() for pixels in shown.values())
-        seen |= {tuple(pixels[:3, 0].tolist()) for pixels in shown.values()}
-        depths.append(sorted(int(pixels[3, 0]) for pixels in shown.values()))
-    assert len(seen) == 5
-    assert all(set(depth) <= {0, 85, 170, 255} and len(set(depth)) == len(depth) for depth in depths)
-    assert (scenes.images[:, :3] > 0).any(1).sum() > 0
-
-
-def test_outlines_are_hollow():
-    scenes = hollow_shapes(300, 0)
-    counts = scenes.objects
-    assert set(counts.tolist()) == {2, 3, 4}
-    white = scenes.images == 255
-    assert torch.equal(white.all(1), scenes.masks != 0)
-    grey = scenes.images[:, 0][scenes.masks == 0]
-    assert grey.min() / 255 + 0.5 / 255 >= 0.1
-    assert grey.max() / 255 <= 0.6 + 0.5 / 255
-    (ring,) = outlines(np.ones((1, 18, 18), bool), 2)
-    assert not ring[2:-2, 2:-2].any()
-    assert ring.sum() == 18**2 - 14**2
-
-
-def test_a_kind_that_is_not_drawn_is_named():
-    with pytest.raises(ValueError, match=r"`kinds` must be one of 'square', .* but is 'star'"):
-        shapes(1, 0, ("square", "star"))
 
 
 def test_resizing_keeps_labels_in_place():
