@@ -15,6 +15,7 @@ from neural.akorn.layer import KuramotoLayer, Run
 from oscillators import checks
 
 Connection = Literal["attn", "conv"]
+BYTES = 8.0  # no image in [0, 1] comes here, with all that is added to it; one of bytes does
 
 
 class NetworkRun(NamedTuple):
@@ -83,6 +84,8 @@ def start(c: Tensor, x0: Tensor | None, generator: torch.Generator | None) -> Te
     """Initial oscillators in the shape of c, (B, *grid, ch): those given, or normal numbers from a generator.
 
     They are drawn in the order (B, ch, *grid) on the generator's device, as the published code draws them.
+
+    Raises: ValueError, TypeError: unless x0 has the shape and dtype of c and is finite.
     """
     if x0 is None:
         device = c.device if generator is None else generator.device
@@ -93,19 +96,30 @@ def start(c: Tensor, x0: Tensor | None, generator: torch.Generator | None) -> Te
         raise ValueError(
             f"`x0` must have shape {tuple(c.shape)}, but is {tuple(x0.shape)}; the channels are the last axis."
         )
+    if not torch.compiler.is_compiling():
+        checks.real_array("x0", x0)
+    if x0.dtype != c.dtype and not torch.is_autocast_enabled(c.device.type):
+        raise TypeError(f"`x0` must have the network's dtype {c.dtype}, but has {x0.dtype}; pass x0.to({c.dtype}).")
     return x0
 
 
 def check_images(images: Tensor) -> None:
-    """Raise unless images are finite floating-point numbers of shape (B, 3, height, width)."""
+    """Raise unless images are floating-point numbers of shape (B, 3, height, width), and no bytes.
+
+    They should lie in [0, 1]; what interpolation, noise or an attack adds is let through.
+    """
     if images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(
             f"`images` must have shape (B, 3, height, width), but is {tuple(images.shape)}; permute the axes."
         )
-    if not torch.compiler.is_compiling():
-        checks.real_array("images", images)
-    if not images.is_floating_point():
+    if not (images.is_floating_point() or images.is_complex()):
         raise TypeError(f"`images` must be floating point in [0, 1], but has dtype {images.dtype}; divide by 255.")
+    if torch.compiler.is_compiling():
+        return
+    checks.real_array("images", images)
+    if (images.abs() > BYTES).any():
+        low, high = (float(end) for end in images.detach().aminmax())
+        raise ValueError(f"`images` must lie in [0, 1], but reach from {low:g} to {high:g}; divide bytes by 255.")
 
 
 def initialize(network: nn.Module, generator: torch.Generator | None) -> None:
