@@ -57,14 +57,16 @@ def _forget_stale_code() -> None:
     """Remove machine code on disk that was compiled from other sources than these.
 
     numba compares a cached function with its own file only. It would go on using code into which an older version of
-    a function from another file was compiled, and nobody would be told.
+    a function from another file was compiled, and nobody would be told. The kernels of `neural` use functions of this file
+    and of each other's.
     """
     folder = Path(__file__).parent
-    sources = repr([(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(folder.glob("*.py"))])
+    files = sorted([*folder.glob("*.py"), *folder.parent.glob("neural/*/kernels*.py")])
+    sources = repr([(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files])
     note = folder / "__pycache__" / "compiled-from.txt"
     with suppress(OSError):  # where the folder cannot be written there is no code to remove
         if not (note.exists() and note.read_text() == sources):
-            for index in note.parent.glob("*.nbi"):
+            for index in (*note.parent.glob("*.nbi"), *folder.parent.glob("neural/*/__pycache__/*.nbi")):
                 index.unlink(missing_ok=True)
             note.parent.mkdir(exist_ok=True)
             note.write_text(sources)

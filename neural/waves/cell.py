@@ -42,7 +42,7 @@ class OscillatorCell(nn.Module):
         damping: where the velocity of -ε z is taken: "explicit" (as published), "semi_implicit" (at the end of the step),
             "exact" (the linear part moves exactly).
         linear: leave out tanh; see `neural.waves.linear` for what is then possible.
-        norm: a module for the position after each step, such as a layer norm; (B, N) -> (B, N).
+        norm: a module for the position after each step, (B, N) -> (B, N); an `nn.LayerNorm` over all nodes is compiled, too.
 
     Warns:
         RuntimeWarning: if an uncoupled oscillator would grow; the message names the constant.
@@ -84,8 +84,8 @@ class OscillatorCell(nn.Module):
         """
         drive, start = self._checked(drive, start)
         step, drive = self.step(), self.offset(drive)
-        if fused.usable(self, drive, *start):
-            return Orbit(*fused.orbit(self, step, drive, *start)[:2])
+        if fused.usable(self, drive, start):
+            return Orbit(*fused.orbit(self, drive, start, step)[:2])
         return portable(self, step, drive, start)
 
     def last(self, drive: Tensor, start: Orbit | None = None, *, checkpoint: Checkpoint | None = None) -> Orbit:
@@ -93,17 +93,17 @@ class OscillatorCell(nn.Module):
 
         Args:
             checkpoint: of all T moments keep for the backward pass only 2√T, and "repeat" the steps between them; or even
-                fewer, and "undo" them, which is exact without damping, and iterates if velocities act; see
-                `neural.waves.fused`. Where its compiled loops do not run (GPU, norm), all are kept.
+                fewer, and "undo" them, which is exact without damping, and iterates if velocities act (with a norm they
+                are repeated); see `neural.waves.fused`. Where its compiled loops do not run, as on a GPU, all are kept.
         """
         if checkpoint is not None:
             checks.one_of("checkpoint", checkpoint, ("repeat", "undo"))
         drive, start = self._checked(drive, start)
         step, drive = self.step(), self.offset(drive)
-        if fused.usable(self, drive, *start):
+        if fused.usable(self, drive, start):
             if checkpoint is None:
-                return Orbit(*fused.orbit(self, step, drive, *start)[2:])
-            return Orbit(*fused.last(self, step, drive, *start, undo=checkpoint == "undo"))
+                return Orbit(*fused.orbit(self, drive, start, step)[2:])
+            return Orbit(*fused.last(self, drive, start, step, undo=checkpoint == "undo"))
         return portable(self, step, drive, start).at(-1)
 
     @torch.no_grad()
@@ -127,6 +127,14 @@ class OscillatorCell(nn.Module):
         for g in self.offset(drive).flip(0):
             y, z = undone(self, step, g, y, z)
         return Orbit(y, z)
+
+    @property
+    def maps(self) -> tuple[Connectivity | None, Connectivity | None]:
+        return self.position, self.velocity
+
+    @property
+    def activation(self) -> str:
+        return "identity" if self.linear else "tanh"
 
     @cached_property
     def links(self) -> Links:

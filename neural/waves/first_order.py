@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from neural.waves import fused
 from neural.waves.cell import check_sequence
-from neural.waves.connectivity import AllToAll, Connectivity
+from neural.waves.connectivity import AllToAll, Connectivity, Links
 from neural.waves.local import Local, Untied
 from neural.waves.sequence import SequenceNetwork, network
 from oscillators import checks
@@ -26,6 +28,8 @@ class WaveCell(nn.Module):
         activation: φ.
     """
 
+    norm = None  # of the states: there is none
+
     def __init__(self, position: Connectivity, activation: Activation = "relu"):
         super().__init__()
         checks.one_of("activation", activation, ACTIVATIONS)
@@ -33,18 +37,52 @@ class WaveCell(nn.Module):
 
     def run(self, drive: Tensor, start: Tensor | None = None) -> Tensor:
         """States after every step, (T, B, N), of a drive (T, B, N), from h_0 (B, N) or 0."""
+        drive, start = self._ready(drive, start)
+        if fused.usable(self, drive, [start]):
+            return fused.orbit(self, drive, [start])[0]
+        return portable(self, drive, start)
+
+    def last(self, drive: Tensor, start: Tensor | None = None) -> Tensor:
+        """The last state of `run`, (B, N)."""
+        drive, start = self._ready(drive, start)
+        if fused.usable(self, drive, [start]):
+            return fused.orbit(self, drive, [start])[1]
+        return portable(self, drive, start)[-1]
+
+    @property
+    def maps(self) -> tuple[Connectivity]:
+        return (self.position,)
+
+    @property
+    def links(self) -> Links:
+        return self.position.links
+
+    @cached_property
+    def links_back(self) -> Links:
+        return self.links.back(self.position.nodes)
+
+    def _ready(self, drive: Tensor, start: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The drive with the bias, and the start."""
         check_sequence("drive", drive)
         if drive.ndim != 3 or drive.shape[-1] != self.position.nodes:
             raise ValueError(
                 f"`drive` must have shape (T, B, {self.position.nodes}), but is {tuple(drive.shape)}; one value per node."
             )
-        phi, bias = ACTIVATIONS[self.activation], self.position.offset()
-        h = torch.zeros_like(drive[0]) if start is None else start
-        states = []
-        for g in drive if bias is None else drive + bias:
-            h = phi(self.position(h) + g)
-            states.append(h)
-        return torch.stack(states)
+        if start is not None and start.shape != drive[0].shape:
+            raise ValueError(
+                f"`start` must have shape {tuple(drive[0].shape)}, but is {tuple(start.shape)}; one value per node."
+            )
+        bias = self.position.offset()
+        return drive if bias is None else drive + bias, torch.zeros_like(drive[0]) if start is None else start
+
+
+def portable(cell: WaveCell, drive: Tensor, h: Tensor) -> Tensor:
+    """The states by torch's own operations."""
+    phi, states = ACTIVATIONS[cell.activation], []
+    for g in drive:
+        h = phi(cell.position(h) + g)
+        states.append(h)
+    return torch.stack(states)
 
 
 def wave_rnn(

@@ -1,26 +1,26 @@
-"""Compiled loops of a cell on CPU tensors: T steps forward, and their derivative backward.
+"""Compiled loops of a cell on CPU tensors: T steps forward; their derivative is in `kernels_backward`.
 
-A block of members is worked on at a time, with the members as vector lanes: x (2N, L) holds positions, then velocities. A
-step is c (6, N), see `neural.waves.constants.Step`, around the squashed field s (N, L):
+A block of members is worked on at a time, with the members as vector lanes. The state x has the nodes' parts one below the
+other: positions, then velocities (2N, L), or, of first order, one part (N, L). A step goes around the squashed field s (N, L):
 
-    s = σ(K x + g),    y' = yy y + yz z + ys s,    z' = zy y + zz z + zs s
+    s = σ(K x + g),    y' = yy y + yz z + ys s,    z' = zy y + zz z + zs s        second order, c (6, N) is `constants.Step`
+    s = σ(K x + g),    x' = s                                                     first order, c is not looked at
 
-K is a list of links with shared weights (`Links`), or, if `links` is None, a matrix (N, 2N).
+and positions may be normalised after it. K is a list of links with shared weights (`Links`), or, if `links` is None, a matrix
+(N, parts N). Orbits are stored as the loops go, (T, N, B).
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import numpy as np
-from numba import njit
 
 from oscillators.kernels import function_kernel, tanh
 
 LANES = 64  # members per block: a sheet of 16 x 16 then stays in the second cache
-MOST = 60  # iterations that undo a step
-
-summing: Any = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+TILE = 8  # doubles in a line of the cache
+ACTIVATIONS = {"identity": 0, "tanh": 1, "relu": 2}
 
 
 @function_kernel
@@ -45,20 +45,27 @@ def add_field(links, weight, x, a):
 
 
 @function_kernel
-def squash(links, weight, linear, x, a):
+def squash(links, weight, sigma, x, a):
     """a <- σ(K x + a)."""
     add_field(links, weight, x, a)
-    if not linear:
-        for i in range(len(a)):
-            ai = a[i]
+    zero = a.dtype.type(0)
+    for i in range(len(a)):
+        ai = a[i]
+        if sigma == 1:
             for b in range(len(ai)):
                 ai[b] = tanh(ai[b])
+        elif sigma == 2:
+            for b in range(len(ai)):
+                ai[b] = max(ai[b], zero)
 
 
 @function_kernel
 def advance(c, s, x):
     """x <- one step."""
     N = len(s)
+    if len(x) == N:
+        x[:] = s
+        return
     for i in range(N):
         y, z, si = x[i], x[N + i], s[i]
         yy, yz, ys, zy, zz, zs = c[0, i], c[1, i], c[2, i], c[3, i], c[4, i], c[5, i]
@@ -68,179 +75,67 @@ def advance(c, s, x):
             z[b] = zy * old + zz * z[b] + zs * si[b]
 
 
-@summing
-def dot(u, v):
-    total = u.dtype.type(0)
-    for b in range(len(u)):
-        total += u[b] * v[b]
-    return total
-
-
-@summing
-def four_dots(u, v0, v1, v2, v3):
-    t0 = t1 = t2 = t3 = u.dtype.type(0)
-    for b in range(len(u)):
-        t0 += u[b] * v0[b]
-        t1 += u[b] * v1[b]
-        t2 += u[b] * v2[b]
-        t3 += u[b] * v3[b]
-    return t0, t1, t2, t3
-
-
 @function_kernel
-def weights_bar(links, x, h, bar):
-    """bar += h xᵀ at the weights of the links, or, if not empty, at all entries of the matrix."""
-    if links is None:
-        if len(bar):
-            bar += np.dot(h, x.T)
-    else:
-        start, sender, which = links
-        for i in range(len(h)):
-            hi, first = h[i], start[i]
-            fours = (start[i + 1] - first) // 4
-            for k in range(first, first + 4 * fours, 4):
-                t = four_dots(hi, x[sender[k]], x[sender[k + 1]], x[sender[k + 2]], x[sender[k + 3]])
-                bar[which[k]] += t[0]
-                bar[which[k + 1]] += t[1]
-                bar[which[k + 2]] += t[2]
-                bar[which[k + 3]] += t[3]
-            for k in range(first + 4 * fours, start[i + 1]):
-                bar[which[k]] += dot(hi, x[sender[k]])
-
-
-@function_kernel
-def advance_bar(c, linear, s, x, xbar, c_bar):
-    """xbar <- the cotangent before the step, but for the field's part; s <- that of the field; c_bar += (if not empty)."""
-    N = len(s)
+def standardise(eps, y):
+    """y <- (y - mean)/√(variance + ε) over the nodes of each member; returns the factor."""
+    N, L = y.shape
+    mean, scale = np.zeros(L, y.dtype), np.zeros(L, y.dtype)
     for i in range(N):
-        y, z, si, p, q = x[i], x[N + i], s[i], xbar[i], xbar[N + i]
-        yy, yz, ys, zy, zz, zs = c[0, i], c[1, i], c[2, i], c[3, i], c[4, i], c[5, i]
-        if len(c_bar):
-            c_bar[0, i] += dot(p, y)
-            c_bar[1, i] += dot(p, z)
-            c_bar[2, i] += dot(p, si)
-            c_bar[3, i] += dot(q, y)
-            c_bar[4, i] += dot(q, z)
-            c_bar[5, i] += dot(q, si)
-        for b in range(len(si)):
-            pb, qb, slope = p[b], q[b], 1.0 if linear else 1.0 - si[b] * si[b]
-            si[b] = (ys * pb + zs * qb) * slope
-            p[b] = yy * pb + zy * qb
-            q[b] = yz * pb + zz * qb
+        for b in range(L):
+            mean[b] += y[i, b]
+    for i in range(N):
+        for b in range(L):
+            y[i, b] -= mean[b] / N
+            scale[b] += y[i, b] * y[i, b]
+    for b in range(L):
+        scale[b] = 1 / math.sqrt(scale[b] / N + eps)
+    for i in range(N):
+        for b in range(L):
+            y[i, b] *= scale[b]
+    return scale
 
 
 @function_kernel
-def undo(links, weight, c, linear, g, s, x, old):
-    """x <- the state before a step with drive g that led to x, and s its squashed field, by iteration from x itself."""
-    N = len(s)
-    old[:] = x
-    last = np.inf
-    for _ in range(MOST):
-        s[:] = g
-        squash(links, weight, linear, old, s)
-        change = 0.0
-        for i in range(N):
-            yy, yz, ys, zy, zz, zs = c[0, i], c[1, i], c[2, i], c[3, i], c[4, i], c[5, i]
-            det = yy * zz - yz * zy
-            for b in range(s.shape[1]):
-                p, q = x[i, b] - ys * s[i, b], x[N + i, b] - zs * s[i, b]
-                y, z = (zz * p - yz * q) / det, (yy * q - zy * p) / det
-                change = max(change, abs(y - old[i, b]), abs(z - old[N + i, b]))
-                old[i, b], old[N + i, b] = y, z
-        if not change < last:  # rounding is reached, or there is no convergence
-            break
-        last = change
-    x[:] = old
+def normalise(norm, eps, y):
+    """Layer norm, y <- w y + b of the standardised y; norm: rows w and b."""
+    standardise(eps, y)
+    for i in range(len(y)):
+        for b in range(y.shape[1]):
+            y[i, b] = norm[0, i] * y[i, b] + norm[1, i]
 
 
 @function_kernel
-def load(source, first, into):
-    """Members first, ... of source (B, N) as lanes: into (N, L)."""
-    for b in range(into.shape[1]):
-        row = source[first + b]
-        for i in range(len(row)):
-            into[i, b] = row[i]
+def transpose(source, into):
+    """into <- sourceᵀ, a line of the cache at a time."""
+    rows, columns = source.shape
+    for k in range(0, rows, TILE):
+        for m in range(0, columns, TILE):
+            for i in range(k, min(k + TILE, rows)):
+                for j in range(m, min(m + TILE, columns)):
+                    into[j, i] = source[i, j]
 
 
 @function_kernel
-def store(lanes, first, into):
-    for b in range(lanes.shape[1]):
-        row = into[first + b]
-        for i in range(len(row)):
-            row[i] = lanes[i, b]
+def forward(links, weight, c, sigma, norm, eps, drive, start, orbit, squashed):
+    """The orbit of T steps from start; all of them and their squashed fields, or, if there is room for one moment, the last.
 
-
-@function_kernel
-def add(source, first, into):
-    for b in range(into.shape[1]):
-        row = source[first + b]
-        for i in range(len(row)):
-            into[i, b] += row[i]
-
-
-@function_kernel
-def forward(links, weight, c, linear, drive, start, orbit):
-    """The orbit (y, z) of T steps from start (y, z); if it has room for one moment only, the last."""
-    T, B, N = drive.shape
-    width = B if links is None else LANES
-    for first in range(0, B, width):
-        L = min(width, B - first)
-        x, s = np.empty((2 * N, L), drive.dtype), np.empty((N, L), drive.dtype)
-        load(start[0], first, x[:N])
-        load(start[1], first, x[N:])
-        for t in range(T):
-            load(drive[t], first, s)
-            squash(links, weight, linear, x, s)
-            advance(c, s, x)
-            if len(orbit[0]) == T or t == T - 1:
-                at = min(t, len(orbit[0]) - 1)
-                store(x[:N], first, orbit[0][at])
-                store(x[N:], first, orbit[1][at])
-
-
-@function_kernel
-def backward(links, back, weight, c, linear, drive, start, orbit, orbit_bar, last_bar, drive_bar, weight_bar, c_bar):
-    """The derivative of `forward`. `back`: the links from receiver to sender.
-
-    last_bar (y, z): cotangent of the last moment, becomes that of the start.
-
-    If the orbit holds the last moment only, the steps are undone one after the other; orbit_bar is then empty. Returns how
-    far this ends from the start, relative to the largest entry.
+    start: parts (B, N); orbit: parts (T or 1, N, B); squashed: (T or 0, N, B); norm: (2, N), or (2, 0) for none.
     """
     T, B, N = drive.shape
     width = B if links is None else LANES
-    kept, off, size = len(orbit[0]) == T, 0.0, 0.0
     for first in range(0, B, width):
         L = min(width, B - first)
-        x, xbar, old = (
-            np.empty((2 * N, L), drive.dtype),
-            np.empty((2 * N, L), drive.dtype),
-            np.empty((2 * N, L), drive.dtype),
-        )
-        s, g = np.empty((N, L), drive.dtype), np.empty((N, L), drive.dtype)
-        for half in range(2):
-            load(last_bar[half], first, xbar[half * N : (half + 1) * N])
-            load(orbit[half][-1], first, x[half * N : (half + 1) * N])
-        for t in range(T - 1, -1, -1):
-            load(drive[t], first, s)
-            for half in range(2):
-                if len(orbit_bar[half]):
-                    add(orbit_bar[half][t], first, xbar[half * N : (half + 1) * N])
-                if kept:
-                    load(orbit[half][t - 1] if t else start[half], first, x[half * N : (half + 1) * N])
-            if kept:
-                squash(links, weight, linear, x, s)
-            else:
-                g[:] = s
-                undo(links, weight, c, linear, g, s, x, old)
-            advance_bar(c, linear, s, x, xbar, c_bar)
-            add_field(back, weight if back is not None else weight.T, s, xbar)
-            weights_bar(links, x, s, weight_bar)
-            store(s, first, drive_bar[t])
-        for half in range(2):
-            store(xbar[half * N : (half + 1) * N], first, last_bar[half])
-            load(start[half], first, old[half * N : (half + 1) * N])
-        for i in range(2 * N):
-            for b in range(L):
-                off, size = max(off, abs(x[i, b] - old[i, b])), max(size, abs(old[i, b]))
-    return off / max(size, 1.0)
+        x, s = np.empty((len(start) * N, L), drive.dtype), np.empty((N, L), drive.dtype)
+        for part in range(len(start)):
+            transpose(start[part][first : first + L], x[part * N : (part + 1) * N])
+        for t in range(T):
+            transpose(drive[t, first : first + L], s)
+            squash(links, weight, sigma, x, s)
+            advance(c, s, x)
+            if norm.size:
+                normalise(norm, eps, x[:N])
+            if len(squashed):
+                squashed[t, :, first : first + L] = s
+            if len(orbit[0]) == T or t == T - 1:
+                for part in range(len(start)):
+                    orbit[part][min(t, len(orbit[part]) - 1), :, first : first + L] = x[part * N : (part + 1) * N]

@@ -25,9 +25,9 @@ def modes(cell: OscillatorCell, slope: float = 1.0) -> Tensor:
     given = [_symbol(act) for act in (cell.position, cell.velocity)]
     if all(symbol is None for symbol in given):
         raise ValueError("`cell` must have a Local map, but has none; without coupling there are no waves.")
-    zero = torch.zeros((), dtype=torch.complex128)
-    acts = torch.broadcast_tensors(*(zero if symbol is None else slope * symbol for symbol in given))
     step = cell.step()
+    zero = torch.zeros((), dtype=torch.complex128, device=step.yy.device)
+    acts = torch.broadcast_tensors(*(zero if symbol is None else slope * symbol for symbol in given))
     rows = [
         torch.stack([own_y + force * acts[0], own_z + force * acts[1]], -1)
         for own_y, own_z, force in ((step.yy, step.yz, step.ys), (step.zy, step.zz, step.zs))

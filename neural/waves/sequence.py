@@ -21,7 +21,8 @@ class SequenceNetwork(nn.Module):
 
     Args:
         encode: the input map (..., inputs) -> (..., N); it acts on the whole sequence at once.
-        cell: an `OscillatorCell`, a `WaveCell`, or any module whose `run(drive)` gives states (T, B, N).
+        cell: an `OscillatorCell`, a `WaveCell`, or any module whose `run(drive)` gives states (T, B, N), and `last(drive)`, if
+            it has it, the last one.
         readout: (..., N) -> (..., outputs).
         embedding: for tokens: (T, B) integers -> (T, B, inputs).
         every_step: read out after every step, (T, B, outputs).
@@ -49,10 +50,12 @@ class SequenceNetwork(nn.Module):
 
     def forward(self, u: Tensor) -> Tensor:
         """Outputs (B, outputs), or after every step (T, B, outputs), of a sequence u (T, B, inputs) or of tokens (T, B)."""
-        if isinstance(self.cell, OscillatorCell) and not self.every_step:
-            return self.readout(self.cell.last(self.drive(u), checkpoint=self.checkpoint).y)
-        y = self.states(u)
-        return self.readout(y if self.every_step else y[-1])
+        if self.every_step or not hasattr(self.cell, "last"):
+            y = self.states(u)
+            return self.readout(y if self.every_step else y[-1])
+        options = {"checkpoint": self.checkpoint} if self.checkpoint else {}
+        found = self.cell.last(self.drive(u), **options)
+        return self.readout(found if isinstance(found, Tensor) else found.y)
 
     def states(self, u: Tensor) -> Tensor:
         """Positions after every step, (T, B, N)."""

@@ -10,6 +10,7 @@ import torch
 
 from neural.waves import AllToAll, Constants, Local, OneWay, Orbit, OscillatorCell, continuous
 from neural.waves.cell import portable
+from neural.waves.norm import SheetNorm
 from oscillators import integrate, simulate
 from tests.neural.waves import MAPS, N, cell, normal, seeded
 
@@ -233,6 +234,40 @@ def test_learned_constants_begin_as_given_and_softplus_stays_alive():
     alive.gamma.data.fill_(-1.0)
     alive()[1].backward()
     assert alive.gamma.grad.item() > 0.2
+
+
+@pytest.mark.parametrize("position", ["torus", "all to all", None])
+@pytest.mark.parametrize("norm", [{}, {"bias": False}, {"elementwise_affine": False}])
+@pytest.mark.parametrize("checkpoint", [None, "repeat", "undo"])
+def test_a_layer_norm_is_compiled_with_its_gradients(position, norm, checkpoint, monkeypatch):
+    own = cell(position, None, norm=torch.nn.LayerNorm(N, **norm).double())
+    for weight in own.norm.parameters():
+        torch.nn.init.normal_(weight, 1.0, 0.3)
+    drive, begin, weight = normal(9, 5, N, grad=True), start(), normal(2, 5, N, seed=3)
+    theirs = portable(own, own.step(), own.offset(drive), begin).at(-1)
+    monkeypatch.setattr("neural.waves.cell.portable", None)
+    ours = own.last(drive, begin, checkpoint=checkpoint)
+    assert_same(ours, theirs)
+    found = (derivatives((torch.stack(list(end)) * weight).sum(), own, drive, *begin) for end in (ours, theirs))
+    assert_same(*found, tolerance=1e-10)
+
+
+def test_the_norm_of_a_sheet_is_compiled_too(monkeypatch):
+    own = cell("torus", None, norm=SheetNorm((1, 3, 4)).double())
+    drive, begin = normal(4, 2, N), start(2)
+    theirs = portable(own, own.step(), own.offset(drive), begin)
+    monkeypatch.setattr("neural.waves.cell.portable", None)
+    assert_same(own.run(drive, begin), theirs)
+
+
+def test_a_layer_norm_with_a_rule_of_its_own_is_called():
+    class Halved(torch.nn.LayerNorm):
+        def forward(self, y):
+            return super().forward(y) / 2
+
+    own = cell("torus", None, norm=Halved(N).double())
+    drive, begin = normal(4, 2, N), start(2)
+    assert_same(own.run(drive, begin), portable(own, own.step(), own.offset(drive), begin))
 
 
 def test_a_norm_is_applied_to_the_positions():

@@ -20,7 +20,8 @@ from neural.waves import (
     wave_rnn,
 )
 from neural.waves.connectivity import AllToAll
-from tests.neural.waves import normal
+from neural.waves.first_order import portable
+from tests.neural.waves import N, normal, seeded
 
 CONSTANTS = {"dt": 0.042, "gamma": 2.7, "epsilon": 4.7}
 
@@ -87,6 +88,28 @@ def test_a_wave_rnn_begins_as_a_shift_from_one_source():
     sites = [int(s[0].argmax()) for s in states]
     assert sites == [0, 5, 4, 3, 2, 1]  # toward lower indices
     assert bool((states.sum((1, 2)) == 3).all())  # one on every ring
+
+
+@pytest.mark.parametrize("name", ["rings, mixed", "untied, mixed", "all to all", "sparse"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "identity"])
+def test_the_compiled_scan_of_a_wave_cell_is_the_portable_one_with_its_gradients(name, activation):
+    def by_torch(own, drive, start):
+        bias = own.position.offset()
+        return portable(own, drive if bias is None else drive + bias, start)
+
+    own, drive = WaveCell(seeded(name), activation), normal(6, 70, N, grad=True)  # a block of members, and some more
+    begin, weight = normal(70, N, seed=1, grad=True), normal(6, 70, N, seed=2)
+    runs = own.run(drive, begin), by_torch(own, drive, begin)  # each is differentiated once
+    torch.testing.assert_close(*runs, rtol=1e-12, atol=1e-12)
+    found = [torch.autograd.grad((run * weight).sum(), [drive, begin, *own.parameters()]) for run in runs]
+    last = own.last(drive, begin)
+    found.append(torch.autograd.grad((last * weight[-1]).sum(), [drive, begin, *own.parameters()]))
+    found.append(
+        torch.autograd.grad((by_torch(own, drive, begin)[-1] * weight[-1]).sum(), [drive, begin, *own.parameters()])
+    )
+    for pair in (found[:2], found[2:]):
+        for ours, theirs in zip(*pair, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
 def test_starting_kernels_and_inputs_of_a_wave_rnn():
@@ -173,6 +196,7 @@ def test_dropout_of_unicornn_is_one_mask_for_all_times():
         (lambda: wave_rnn(1, 4, 2, 1, start="spin"), "`start` must be one of"),
         (lambda: WaveCell(AllToAll(3), "sine"), "`activation` must be one of"),
         (lambda: WaveCell(AllToAll(3)).run(torch.zeros(2, 1, 4)), "`drive` must have shape"),
+        (lambda: WaveCell(AllToAll(3)).run(torch.zeros(2, 1, 3), torch.zeros(3)), "`start` must have shape"),
         (lambda: UnICORNN(1, 4, 2, 2, [0.1], 1.0), "`dt` must be one step or one for each of 2 layers"),
         (lambda: network_from({"w": torch.zeros(2)}), "`source` must hold the weights of a wave network"),
         (lambda: network_from(join_cornn(cornn(1, 3, 2, **CONSTANTS).state_dict(), "split")), "`options` must tell"),

@@ -112,15 +112,20 @@ def test_fast_sum_is_a_sum(n):
 
 
 def test_code_compiled_from_other_sources_is_forgotten(tmp_path, monkeypatch):
-    module, cache = tmp_path / "kernels.py", tmp_path / "__pycache__"
-    cache.mkdir()
-    monkeypatch.setattr(kernels, "__file__", str(module))
-    module.write_text("a = 1")
+    own, neural = tmp_path / "oscillators", tmp_path / "neural" / "waves" / "__pycache__"
+    for folder in (own / "__pycache__", neural):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(kernels, "__file__", str(own / "kernels.py"))
+    (own / "kernels.py").write_text("a = 1")
     kernels._forget_stale_code()
-    index = cache / "loops.nbi"
-    index.write_text("")
+    indices = [own / "__pycache__" / "loops.nbi", neural / "kernels.nbi"]
+    for index in indices:
+        index.write_text("")
     kernels._forget_stale_code()
-    assert index.exists()
-    (tmp_path / "loops.py").write_text("b = 2")  # another file: numba would not look at it
-    kernels._forget_stale_code()
-    assert not index.exists()
+    assert all(index.exists() for index in indices)
+    for changed in (own / "loops.py", neural.parent / "kernels.py"):  # other files: numba would not look at them
+        for index in indices:
+            index.write_text("")
+        changed.write_text("b = 2")
+        kernels._forget_stale_code()
+        assert not any(index.exists() for index in indices)
