@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from array_api_compat import device
 
 from analysis.checks import alike, real_array
 from oscillators.arrays import Array, namespace
@@ -38,7 +39,7 @@ def lyapunov_spectrum(M: Array | xr.DataArray, t: Any) -> Any:
     M, t = alike(real_array("M", M), real_array("t", t))
     _check(M, t)
     xp = namespace(M)
-    Q = xp.broadcast_to(xp.eye(M.shape[-1], dtype=M.dtype), (*M.shape[:-3], *M.shape[-2:]))
+    Q = xp.broadcast_to(xp.eye(M.shape[-1], dtype=M.dtype, device=device(M)), (*M.shape[:-3], *M.shape[-2:]))
     total = 0.0
     with np.errstate(divide="ignore"):  # log 0 of a singular derivative
         for k in range(M.shape[-3]):

@@ -254,8 +254,7 @@ def draw_tests(network, test, found, file, options):
     axes[2].tick_params(axis="x", rotation=90)
     axes[2].set(ylabel="accuracy", ylim=(0, 1), title="corruptions, severity 5")
     axes[2].legend(frameon=False)
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    report.save(figure, file)
     draw_images(network, test, file.with_name(f"{file.stem}_images.png"), options)
 
 
@@ -270,8 +269,7 @@ def draw_images(network, test, file, options):
         ax.imshow(strip(row))
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7)
         ax.set(xticks=[], yticks=[])
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    report.save(figure, file)
 
 
 def strip(images):

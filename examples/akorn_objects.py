@@ -284,7 +284,7 @@ def draw_segments(networks, scenes, k, tiles, file):
     """Scenes, their objects, and the segments of each network."""
     found = {name: segments(network, scenes.images, k, tiles=tiles) for name, network in networks.items()}
     axes = plot.segment_maps(scenes.images / 255, truth=scenes.masks, **found)
-    save(axes.flat[0].figure, file)
+    report.save(axes.flat[0].figure, file)
 
 
 def draw_curves(networks, scenes, k, T, file):
@@ -305,12 +305,7 @@ def draw_curves(networks, scenes, k, T, file):
     steps.set_xticks(T, T)
     steps.minorticks_off()
     steps.legend(frameon=False)
-    save(figure, file)
-
-
-def save(figure, file):
-    figure.savefig(file, dpi=120, bbox_inches="tight")
-    plt.close(figure)
+    report.save(figure, file)
 
 
 if __name__ == "__main__":

@@ -255,7 +255,7 @@ def draw_steps(scores, times, file):
     axes[0].set(xlabel="steps T", ylabel="solved boards (%)")
     axes[0].legend()
     axes[1].set(xlabel="step", ylabel="mean energy E", title="" if scores["test"]["energy"] else "no energy")
-    save(figure, file)
+    report.save(figure, file)
 
 
 def draw_votes(scores, file):
@@ -266,19 +266,14 @@ def draw_votes(scores, file):
     ax.axhline(100 * scores["mean"], color="grey", linestyle=":", label="mean of all logits")
     ax.set(xlabel="copies K", ylabel="solved hard boards (%)", xscale="log")
     ax.legend()
-    save(figure, file)
+    report.save(figure, file)
 
 
 def draw_energy(each, file):
     """Whether copies with a low energy are right."""
     figure, ax = plt.subplots(figsize=(5.5, 3.8), layout="constrained")
     plot.accuracy_against_energy(each.criterion, each.solved, ax=ax)
-    save(figure, file)
-
-
-def save(figure, file):
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    report.save(figure, file)
 
 
 if __name__ == "__main__":

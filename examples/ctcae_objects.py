@@ -260,7 +260,7 @@ def draw_phases(networks, scenes, file):
             else:
                 ax.imshow(value.movedim(0, -1).numpy())
                 ax.set_axis_off()
-    save(axes.flat[0].figure, file)
+    report.save(axes.flat[0].figure, file)
 
 
 def draw_curves(folders, file):
@@ -273,7 +273,7 @@ def draw_curves(folders, file):
         ax.set(xlabel="step", ylabel=label)
     axes[0].legend(frameon=False, fontsize=8)
     axes[2].set_yscale("log")
-    save(figure, file)
+    report.save(figure, file)
 
 
 def curve(folder, score):
@@ -284,11 +284,6 @@ def curve(folder, score):
             found |= {int(row["step"]) + 1: float(row[score]) for row in csv.DictReader(rows) if row.get(score)}
     steps = sorted(found)
     return steps, [found[step] for step in steps]
-
-
-def save(figure, file):
-    figure.savefig(file, dpi=120, bbox_inches="tight")
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ def draw_landscape(task, model, preset, file):
     plot.landscape(grid, torch.stack(rows), ax=ax)
     plot.landscape(nodes.x, final, nodes.labels, ax=ax)
     ax.set(title=f"{task.name}: phases after {FIRST.window - 1} steps, marks are groups", xlabel="x", ylabel="y")
-    save(figure, file)
+    report.save(figure, file)
 
 
 @torch.no_grad()
@@ -180,12 +180,7 @@ def draw_phases(task, model, preset, file):
         )
         disc.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal", title="at the end, with mean fields")
         disc.axis("off")
-    save(figure, file)
-
-
-def save(figure, file):
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    report.save(figure, file)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def draw_training(trainings, best, file):
     left.set(xlabel="iteration", ylabel="circular variance V", title=f"{len(trainings)} seeds, the best in colour")
     plot.loss_against_autocorrelation(trainings[best].c_x, trainings[best].loss, ax=right)
     right.set(xlabel="graph autocorrelation C_x", ylabel="circular variance V")
-    save(figure, file)
+    report.save(figure, file)
 
 
 @torch.no_grad()
@@ -103,7 +103,7 @@ def draw_phases(task, model, preset, file, states=300):
         V = float(nodes.loss(theta[-50:]))
         plot.phases(theta - analysis.mean_phase(theta)[:, None], 0.1 * np.arange(states), ax=ax)
         ax.set(title=f"{name}: V = {V:.3f}", ylabel="phase about the mean (rad)")
-    save(figure, file)
+    report.save(figure, file)
 
 
 @torch.no_grad()
@@ -118,14 +118,9 @@ def draw_fan_in(task, model, preset, file):
     figure, ax = plt.subplots(figsize=(5.5, 4.2), layout="constrained")
     plot.fan_in(*found, ax=ax)
     ax.set(ylabel="delay τ (steps)")
-    save(figure, file)
+    report.save(figure, file)
     i, j = np.unravel_index(np.nanargmax(found.values), found.values.shape)
     return f"({found.omega[i]:.2f}, {found.tau[j]:.2f})"
-
-
-def save(figure, file):
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

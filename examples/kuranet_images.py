@@ -132,8 +132,7 @@ def draw_segments(picture, theta, maps, file):
         ax.set_title(title)
     for ax in axes:
         ax.set_axis_off()
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    report.save(figure, file)
 
 
 if __name__ == "__main__":

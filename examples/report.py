@@ -18,6 +18,7 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 import matplotlib
+import matplotlib.pyplot as plt
 import torch
 
 DATA = Path(os.environ.get("OSCILLATORS_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -204,6 +205,12 @@ def number(value: float | str | None) -> str:
     if value is None or isinstance(value, str):
         return value or "–"
     return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
+
+
+def save(figure: Any, file: Path) -> None:
+    """Write a figure, cut to what is drawn, and forget it."""
+    figure.savefig(file, dpi=150, bbox_inches="tight")
+    plt.close(figure)
 
 
 def percent(values: Sequence[float]) -> str:

@@ -183,8 +183,7 @@ def draw_induced(network, image, velocity, file, columns=6):
             ax.imshow(picture, cmap="RdBu" if name == "latent sheet" else "gray")
             ax.set(xticks=[], yticks=[])
         line[0].set_ylabel(name)
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    report.save(figure, file)
 
 
 def spread(values):

@@ -125,8 +125,7 @@ def draw(image, objects, file):
         ax.set_title(title)
     for ax in axes:
         ax.set_axis_off()
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    report.save(figure, file)
 
 
 if __name__ == "__main__":

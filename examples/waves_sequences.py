@@ -207,8 +207,7 @@ def draw_states(network, sequences, file):
             wave = analysis.wave_velocity(theta, np.arange(len(y)) * 1.0)
             ax.set(ylabel="site", title=f"{wave.velocity:.2f} ± {wave.error:.2f} sites per step")
     ax.imshow(y.T, aspect="auto", origin="lower", cmap="RdBu", vmin=-np.abs(y).max(), vmax=np.abs(y).max())
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    report.save(figure, file)
 
 
 if __name__ == "__main__":
