@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_torch_array
 
-from oscillators.arrays import Array, namespace
+from oscillators.arrays import Array
 
 
 def real_array(name: str, value: Any, *, allow_integer: bool = True) -> Array:
@@ -83,9 +83,14 @@ def _real_tensor(name: str, value: Array) -> Array:
         raise TypeError(f"`{name}` must be real, but has dtype {value.dtype}; pass its real part or its angle.")
     if not value.is_floating_point():
         raise TypeError(f"`{name}` must be floating point, but has dtype {value.dtype}; pass {name}.double().")
-    if not bool(namespace(value).isfinite(value).all()):
+    if not all_finite(value):
         _finite(name, plain(value))
     return value
+
+
+def all_finite(value: Array) -> bool:
+    """Whether a tensor has finite entries only. Their sum tells, unless finite ones overflow in it."""
+    return bool(value.sum().isfinite()) or bool(value.isfinite().all())
 
 
 def _check_dense(name: str, value: Array) -> None:

@@ -245,10 +245,10 @@ def _check_own(task: Task, lossy: bool) -> None:
 
 def _check_finite(task: Task, states: Tensor) -> None:
     """Raise if a saved state is not finite, with the time, place and repair."""
-    finite = torch.isfinite(states.detach())
-    if bool(finite.all()):
+    states = states.detach()
+    if checks.all_finite(states):
         return
-    save, *entry = (~finite).nonzero()[0].tolist()
+    save, *entry = (~states.isfinite()).nonzero()[0].tolist()
     raise FloatingPointError(
         f"`{task.flow.system.variables[0]}` must stay finite, but is not at t = {task.t[save + 1]:.6g} (entry {entry}); try "
         "smaller steps, and check that the law, the drive and the coupling return finite values."

@@ -23,7 +23,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +96,15 @@ def _type_of(address, context):
     return address.type  # made once: a call of a loop asks for that of every kernel
 
 
-@cache
+_addresses: dict[tuple[int, int], Address] = {}  # by identity: numba hashes a signature type by type
+
+
 def compiled(kernel: Any, signature: Any) -> Address:
     """The kernel, compiled for its signature (or loaded from disk) on first use."""
-    return Address(kernel, signature)
+    key = id(kernel), id(signature)  # both live as long as their address
+    if key not in _addresses:
+        _addresses[key] = Address(kernel, signature)
+    return _addresses[key]
 
 
 # One name per signature, so that a reader sees what a kernel is for.

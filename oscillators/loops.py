@@ -179,13 +179,16 @@ def stop(x, velocity, fate, b, status, t):
 
 
 _compiling = threading.Lock()  # threads that share a fresh loop wait for one of them to compile it
+_compiled: dict[tuple[int, int], tuple] = {}  # by identity: numba hashes a signature type by type
 
 
 def ready(loop: Any, signature: Any) -> Any:
     """The loop, compiled (or loaded from disk) for a signature on first use, and for no other."""
+    key = id(loop), id(signature)
     with _compiling:
-        if signature.args not in loop.overloads:
+        if key not in _compiled:
             loop.disable_compile(False)
             loop.compile(signature)
             loop.disable_compile()
+            _compiled[key] = loop, signature  # kept, so that nothing else bears their identity
     return loop

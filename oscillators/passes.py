@@ -28,9 +28,10 @@ from oscillators.reverse import (
 )
 from oscillators.reverse_history import PastBars
 
-BLOCK_STATE = 1 << 10  # most numbers in the states of a block: twenty steps on tape stay in the second cache
+BLOCK_STATE = 1 << 11  # most numbers in the states of a block: its products are large, and it is one of several
 TAPE_BYTES = 1 << 27  # that may wait for the run backward; a longer run is recorded again, segment by segment
-SEGMENT_WORK = 3e8  # multiplications in a segment at most: an interrupt waits for its end
+CACHED_BYTES = 1 << 21  # of a tape that is recorded again: it stays in the second cache
+SEGMENT_WORK = 2e9  # multiplications in a segment at most: an interrupt waits for its end
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,25 @@ class Job:
         size = 1 if self.rings else int(np.clip(BLOCK_STATE // x[0].size, 1, BLOCK))
         return [slice(lo, min(lo + size, len(x))) for lo in range(0, len(x), size)]
 
+    def tape_bytes(self, x: np.ndarray) -> int:
+        """Of the tape of one step of these members."""
+        shown = 2 * len(x) * self.width * x.shape[2]
+        return 8 * (len(self.grid.tableau.b) * (x.size + shown) + x.size)
+
+    def keeps(self, x: np.ndarray) -> bool:
+        """Whether the tapes of all members may wait for the run backward."""
+        return self.rings is not None or self.grid.steps * self.tape_bytes(x) <= TAPE_BYTES
+
     def segments(self, x: np.ndarray) -> list[slice]:
-        """Steps that are recorded at a time; a single segment if the tape of the whole run may wait."""
-        steps, stages, n = self.grid.steps, len(self.grid.tableau.b), x.shape[2]
+        """Steps that are recorded at a time."""
+        steps, block = self.grid.steps, x[self.blocks(x)[0]]
         if self.rings is not None:  # they hold every knot of the run
             return [slice(0, steps)]
-        per_step = 8 * (stages * (x.size + 2 * len(x) * self.width * n) + x.size)
-        multiplications = stages * len(x) * (40 * x[0].size + self.width * self.network.weight.shape[1])
-        length = max(math.isqrt(steps) + 1, TAPE_BYTES // per_step)
-        length = max(1, min(length, int(SEGMENT_WORK / multiplications)))
-        return [slice(max(0, hi - length), hi) for hi in range(steps, 0, -length)][::-1]
+        again = max(math.isqrt(steps) + 1, CACHED_BYTES // self.tape_bytes(block))
+        per_member = 40 * x[0].size + self.width * self.network.weight.shape[1]
+        most = int(SEGMENT_WORK / (len(self.grid.tableau.b) * len(block) * per_member))
+        length = max(1, min(steps if self.keeps(x) else again, most))
+        return [slice(lo, min(lo + length, steps)) for lo in range(0, steps, length)]
 
 
 @dataclass(frozen=True)
@@ -118,8 +128,9 @@ class Pass:
         self.record = ready(record, RECORD if past is None else DELAYED_RECORD)
         self.reverse = ready(reverse, REVERSE if past is None else DELAYED_REVERSE)
         self.starts, self.sizes, self.saves = _laid_out(job.grid)
+        self.keeps = job.keeps(x)
         self.checkpoints: list[np.ndarray] = []
-        self.tape: Tape | None = None
+        self.tapes: list[Tape] = []  # of the segments last recorded, all of them or one
         self.history: History | None = None
         self.none = np.empty((0, 0))  # the tape has the room that other loops find in their scratch
 
@@ -128,14 +139,15 @@ class Pass:
         state = np.array(_joined(x[self.block], self.side))
         for segment in self.segments:
             self.checkpoints.append(state.copy())
-            rows, found = self._record(segment, state)
+            spent = self.tapes.pop() if self.tapes and not self.keeps else None
+            rows, found = self._record(segment, state, spent)
             out[rows, self.block] = self.apart(found)
 
-    def _record(self, segment: slice, state: np.ndarray) -> tuple[slice, np.ndarray]:
+    def _record(self, segment: slice, state: np.ndarray, spent: Tape | None) -> tuple[slice, np.ndarray]:
+        """Record a segment, on the memory of a spent tape if there is one."""
         rows, saves = self._saves(segment)
-        steps = segment.stop - segment.start
-        if self.tape is None or len(self.tape.y) < steps:
-            self.tape = self._new_tape(steps, len(self.saves.step))
+        tape = spent or self._new_tape(self.segments[0].stop, len(self.saves.step))  # the first is the longest
+        self.tapes.append(tape)
         out = np.empty((len(saves.step), *self.shape))
         job, stages = self.job, len(self.job.grid.tableau.b)
         m, n = job.width * self.shape[0], self.shape[2]
@@ -146,7 +158,7 @@ class Pass:
             work = work._replace(h=np.empty((m, n)))
         self.record(
             *job.kernels, job.grid.semi_implicit, job.grid.tableau, self.network, self.history, self.block.start, state, work,
-            self.starts[segment], self.sizes[segment], segment.start, saves, self.tape, out,
+            self.starts[segment], self.sizes[segment], segment.start, saves, tape, out,
         )  # fmt: skip
         return rows, out
 
@@ -160,10 +172,11 @@ class Pass:
             np.empty((m, n)), np.zeros((self.shape[0], count, n)),
         )  # fmt: skip
         before: PastBars | None = None
+        tape: Tape | None = None
         for segment, state in zip(reversed(self.segments), reversed(self.checkpoints), strict=True):
-            if self.tape is None or segment is not self.segments[-1]:  # the forward pass left the tape of the last one
-                self._record(segment, state.copy())
-            assert self.tape is not None
+            if not self.tapes:
+                self._record(segment, state.copy(), tape)
+            tape = self.tapes.pop()
             rows, saves = self._saves(segment)
             if self.history is not None:
                 before = PastBars(*map(np.zeros_like, (self.history.values, self.history.tau, self.history.weight)))
@@ -171,10 +184,9 @@ class Pass:
             self.reverse(
                 *job.vjps, job.grid.semi_implicit, job.grid.tableau, self.network, transposed, self.history, before,
                 self.block.start, self.starts[segment], self.sizes[segment], segment.start, saves,
-                self.tape, np.array(_joined(outbar[rows, self.block], self.side)), bars,
+                tape, np.array(_joined(outbar[rows, self.block], self.side)), bars,
             )  # fmt: skip
-            collect(self.tape, segment)
-        self.tape = None  # its fields are spent
+            collect(tape, segment)
         return bars._replace(x=self.apart(bars.x), params=self.apart(bars.params)), before
 
     def _beside(self, network: Network) -> Network:

@@ -82,12 +82,11 @@ class Past:
         e = SPACING * dt
         near = self.lifted(times[:, None] - e * np.arange(len(BACKWARD)), member)  # (knot, point, m, N)
         dg = np.tensordot(BACKWARD, near, axes=(0, 1)) / (12.0 * e)
-        m = near.shape[2]
+        m, k = near.shape[2], held[:, None]
+        keep = history.newest[0] - k <= history.mask  # (knot, N): rings long enough to hold this knot
+        slot = (history.offset // (2 * m) + (k & history.mask))[keep]
         rings = history.values.reshape(-1, 2, m)
-        for k, g, slope in zip(held, near[:, 0], dg, strict=True):
-            keep = np.flatnonzero(history.newest[0] - k <= history.mask)  # rings long enough to hold this knot
-            slot = history.offset[keep] // (2 * m) + (k & history.mask[keep])
-            rings[slot, 0], rings[slot, 1] = g[:, keep].T, slope[:, keep].T
+        rings[slot, 0], rings[slot, 1] = near[:, 0].mT[keep], dg.mT[keep]
 
 
 def _lifted(history: Any, system: System, nodes: tuple[int, ...], lead: tuple[int, ...]) -> Callable:
@@ -102,6 +101,8 @@ def _lifted(history: Any, system: System, nodes: tuple[int, ...], lead: tuple[in
     def state(t: float, member: int) -> np.ndarray:
         x = history(t) if callable(history) else history
         tail = x.shape[x.ndim - axes :]
+        if x.shape == (*nodes, *tail):
+            return x
         if x.ndim <= len(nodes) + axes:
             return np.broadcast_to(x, (*nodes, *tail))
         return np.broadcast_to(x, (*lead, *nodes, *tail)).reshape(-1, *nodes, *tail)[member]

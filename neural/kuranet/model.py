@@ -136,9 +136,9 @@ def run(K: Tensor, nodes: Nodes, theta: Tensor, horizon: Horizon) -> Run:
             "`window`), or shorten the delays."
         )
     K = K.to(theta.dtype)
-    head = K.detach() if horizon.truncated else K
-    past = _walk(head, nodes, theta[None], longest + 1, horizon.dt, delays=False)
-    burn_in = _walk(head, nodes, past, max(horizon.burn_in, 1), horizon.dt)
+    with torch.set_grad_enabled(torch.is_grad_enabled() and not horizon.truncated):
+        past = _walk(K, nodes, theta[None], longest + 1, horizon.dt, delays=False)
+        burn_in = _walk(K, nodes, past, max(horizon.burn_in, 1), horizon.dt)
     window = _walk(K, nodes, torch.cat([past, burn_in[1:]]), horizon.window, horizon.dt)
     return Run(past, burn_in, window)
 

@@ -83,10 +83,23 @@ def test_a_run_recorded_in_segments_equals_one_on_a_single_tape(member, options,
     net = network(member.system, Dense(weights(NODES)), member.state, member.field())
     t = np.linspace(0.0, 1.0, 8)
     whole = gradients(net, t=t, **options)
+    with monkeypatch.context() as kept:
+        kept.setattr(passes, "SEGMENT_WORK", 0)  # one step at a time
+        assert_equal_gradients(gradients(net, t=t, **options), whole)
     monkeypatch.setattr(passes, "TAPE_BYTES", 0)
+    monkeypatch.setattr(passes, "CACHED_BYTES", 0)
     assert_equal_gradients(gradients(net, t=t, **options), whole)
-    monkeypatch.setattr(passes, "SEGMENT_WORK", 0)  # one step at a time
-    assert_equal_gradients(gradients(net, t=t, **options), whole)
+
+
+@pytest.mark.parametrize("kept", [1 << 27, 0], ids=["kept", "recorded again"])
+def test_a_graph_may_be_run_backward_twice(kept, monkeypatch):
+    monkeypatch.setattr(passes, "TAPE_BYTES", kept)
+    monkeypatch.setattr(passes, "CACHED_BYTES", 0)
+    monkeypatch.setattr(passes, "SEGMENT_WORK", 1e4)
+    weights = torch.tensor(K, requires_grad=True)
+    end = integrate(PHASES, Dense(weights), torch.tensor(THETA), [0.0, 26 * DT], dt=DT)[-1]
+    once, again = (torch.autograd.grad(end.sum(), weights, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(once, again)
 
 
 def driven(theta, c):
@@ -252,6 +265,7 @@ def test_what_is_kept_grows_like_the_root_of_the_steps(name):
 
 def test_the_tape_of_a_long_run_does_not_grow_with_it(monkeypatch):
     monkeypatch.setattr(passes, "TAPE_BYTES", 1 << 18)
+    monkeypatch.setattr(passes, "CACHED_BYTES", 1 << 16)
 
     def peak(steps):
         gradients(network(PHASES, Dense(K), THETA), t=[0.0, 0.1], dt=DT)  # what is loaded once
