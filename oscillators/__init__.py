@@ -13,6 +13,7 @@ from oscillators.delayed import Delayed
 from oscillators.edges import Edges
 from oscillators.files import read_graph
 from oscillators.phase import InertialKuramoto, Kuramoto, PhaseSystem, Winfree
+from oscillators.recorded import Recorded
 from oscillators.simplicial import SimplicialKuramoto
 from oscillators.simulate import simulate
 from oscillators.sphere import SphereKuramoto
@@ -31,6 +32,7 @@ __all__ = [
     "Kuramoto",
     "MeanField",
     "PhaseSystem",
+    "Recorded",
     "SimplicialKuramoto",
     "SphereKuramoto",
     "Stencil",

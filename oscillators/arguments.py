@@ -11,6 +11,7 @@ from oscillators import checks
 from oscillators.arrays import Array
 from oscillators.coupling import Coupling, Diffusive, as_coupling
 from oscillators.delayed import Delayed
+from oscillators.recorded import Recorded
 from oscillators.system import System, components, law_state
 
 
@@ -128,7 +129,11 @@ def numeric_history(system, state, history, t):
         system.check_state(np.broadcast_to(x, state.shape), name)
         return x
 
-    return constant_or_moving("history", history, checked, t[0])
+    if not isinstance(history, Recorded):
+        return constant_or_moving("history", history, checked, t[0])
+    states = law_state(system, history.states, "history.states")
+    system.check_state(states, "history.states")
+    return history.of_runs(states, state.shape)
 
 
 def constant_or_moving(name: str, value: Any, checked: Callable, start: float) -> Any:

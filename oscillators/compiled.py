@@ -24,6 +24,7 @@ from oscillators.loops import OK, Fate, Work, ready
 from oscillators.methods import ADAPTIVE, FIXED
 from oscillators.passes import Job, PastInputs, Rings
 from oscillators.problem import Problem, is_pointwise, kernel_is_current, prepare
+from oscillators.recorded import Recorded
 from oscillators.system import components, projects
 from oscillators.task import Task
 from oscillators.tensors import numbers, tensors
@@ -83,7 +84,7 @@ def _problem(task: Task) -> Problem | None:
 
 
 def _on_numbers(value: Any) -> Any:
-    return (lambda t: plain(value(t))) if callable(value) else numbers(value)
+    return (lambda t: plain(value(t))) if callable(value) and not isinstance(value, Recorded) else numbers(value)
 
 
 def _laid(task: Task) -> Laid | None:

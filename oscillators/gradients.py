@@ -17,6 +17,7 @@ from oscillators.delayed import Delayed
 from oscillators.flow import Flow
 from oscillators.learned import Learned
 from oscillators.methods import ADAPTIVE, FIXED, STOCHASTIC
+from oscillators.recorded import Recorded
 from oscillators.system import System, check_pair
 from oscillators.task import Task, delays
 from oscillators.tensors import beside, tensors, with_tensors
@@ -169,6 +170,10 @@ def _history(system: System, x: Tensor, history: Any, start: float) -> Any:
         system.check_state(checks.plain(past.expand(x.shape)), name)
         return past
 
+    if isinstance(history, Recorded):
+        states = beside("history.states", _law_shaped(system, "history.states", history.states), x)
+        system.check_state(checks.plain(states), "history.states")
+        return history.of_runs(states, tuple(x.shape))
     if not callable(history):
         return checked("history", history)
     checks.callable_with("history", history, 1, "f(t)")

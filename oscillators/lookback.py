@@ -15,6 +15,7 @@ from oscillators.checks import plain, real_array
 from oscillators.coupling import Dense
 from oscillators.delayed import Delayed
 from oscillators.past import BACKWARD, SPACING, check_delays, check_history
+from oscillators.recorded import Recorded
 from oscillators.system import System, components
 
 if TYPE_CHECKING:
@@ -146,13 +147,17 @@ def look_back(
         past = past.expand(len(early), *past.shape)
         return look, (past, torch.zeros_like(past))
     e = SPACING * largest
-    states = torch.stack([history(float(t) - i * e).expand(x.shape) for t in early for i in range(len(BACKWARD))])
+    near = (early[:, None] - e * np.arange(len(BACKWARD))).ravel()
+    if isinstance(history, Recorded):
+        states = system.project(history(near))
+    else:
+        states = torch.stack([history(float(t)).expand(x.shape) for t in near])
     if not bool(states.isfinite().all()):
         first = int((~states.isfinite()).flatten(1).any(dim=1).nonzero()[0])
         real_array(f"history({early[first // len(BACKWARD)]:g})", states[first])
-    near = system.lift(states).unflatten(0, (len(early), len(BACKWARD)))
-    slope = torch.tensordot(near.new_tensor(BACKWARD), near, dims=([0], [1])) / (12.0 * e)
-    return look, (flat(near[:, 0]), flat(slope))
+    g = system.lift(states).unflatten(0, (len(early), len(BACKWARD)))
+    slope = torch.tensordot(g.new_tensor(BACKWARD), g, dims=([0], [1])) / (12.0 * e)
+    return look, (flat(g[:, 0]), flat(slope))
 
 
 def _senders(delayed: Delayed, nodes: tuple[int, ...], x: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from oscillators.delayed import Delayed
 from oscillators.history import History
+from oscillators.recorded import Recorded
 from oscillators.system import System, components
 
 SPACING = 1e-3  # of a step: distance of the points whose differences give the velocity of a history function
@@ -94,7 +95,11 @@ def _lifted(history: Any, system: System, nodes: tuple[int, ...], lead: tuple[in
     axes = components(system)
 
     def at(times: Any, member: int) -> np.ndarray:
-        states = np.stack([state(float(t), member) for t in np.ravel(times)])
+        if isinstance(history, Recorded):
+            states = system.project(history(np.ravel(times)))
+            states = states.reshape(np.size(times), -1, *states.shape[1 + len(lead) :])[:, member]
+        else:
+            states = np.stack([state(float(t), member) for t in np.ravel(times)])
         g = system.lift(states).reshape(*np.shape(times), int(np.prod(nodes)), -1)
         return np.ascontiguousarray(np.moveaxis(g, -1, -2))
 

@@ -55,7 +55,7 @@ def simulate(
         method: with `dt` (the longest step): "euler", "heun" (trapezoidal), "rk4", "semi_implicit_euler" (second-order
             systems), "euler_maruyama", "stochastic_heun". With `rtol` and `atol`: "dopri5", "tsit5".
         drive: c added to the field, shape of the lifted state (..., node, m), or a function of t that returns it.
-        history: for delays: the state before t[0], constant or a function of t.
+        history: for delays: the state before t[0], constant, a function of t, or `Recorded` of an earlier run.
         noise: σ of dx = ... dt + σ dW (Stratonovich), broadcasts to (..., node), unit of x / √time. Second-order systems
             receive it in v.
         observe: name -> function of the state at one moment (arrays with any leading axes; second-order systems pass

@@ -15,6 +15,7 @@ from oscillators.checks import plain
 from oscillators.coupling import Coupling, Diffusive
 from oscillators.delayed import Delayed
 from oscillators.flow import Flow
+from oscillators.recorded import Recorded
 from oscillators.system import System
 from oscillators.tensors import numbers, tensors
 
@@ -42,9 +43,9 @@ class Task:
     def wants_gradient(self) -> bool:
         if not torch.is_grad_enabled():
             return False
-        moving = callable(self.flow.drive) or callable(self.history)  # what these hold shows only when they are called
         parts = (self.flow.system, self.coupling, self.flow.drive, self.x, self.history, self.times)
-        return moving or any(tensors(part) for part in parts)
+        hidden = any(callable(part) and not isinstance(part, Recorded) for part in parts[2:5])  # until it is called
+        return hidden or any(tensors(part) for part in parts)
 
 
 def delays(delayed: Delayed) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from neural.kuranet.couplings import Kind, normalize_couplings
 from neural.kuranet.network import CouplingNetwork
 from neural.kuranet.nodes import Nodes
-from oscillators import Coupling, Delayed, Dense, Kuramoto, checks, integrate
+from oscillators import Coupling, Delayed, Dense, Kuramoto, Recorded, checks, integrate
 
 
 class KuraNet(nn.Module):
@@ -153,18 +152,11 @@ def _walk(K: Tensor, nodes: Nodes, past: Tensor, states: int, dt: float, delays:
     coupling: Coupling = Dense(K)
     history = None
     if delays and bool(nodes.tau.any()):
-        coupling, history = Delayed(coupling, nodes.tau.to(theta) * dt), rows_in_time(past, dt)
+        coupling, history = Delayed(coupling, nodes.tau.to(theta) * dt), before(past, dt)
     t = dt * np.arange(states)
     return integrate(Kuramoto(omega), coupling, theta, t, method="euler", dt=dt, drive=drive, history=history)
 
 
-def rows_in_time(past: Tensor, dt: float) -> Callable[[float], Tensor]:
-    """Rows at the times ..., -2 dt, -dt, 0 as a function of time; straight lines between, and the first row before all."""
-    rows = past.unbind()
-
-    def history(t: float) -> Tensor:
-        place = min(max(len(rows) - 1 + t / dt, 0.0), len(rows) - 1.0)
-        k = int(place)
-        return torch.lerp(rows[k], rows[min(k + 1, len(rows) - 1)], place - k)
-
-    return history
+def before(past: Tensor, dt: float) -> Recorded:
+    """Rows as states at the times ..., -2 dt, -dt, 0."""
+    return Recorded(dt * np.arange(1 - len(past), 1), past)

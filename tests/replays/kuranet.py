@@ -13,7 +13,7 @@ from torch import Tensor
 import analysis
 from neural.checkpoints import load_kuranet
 from neural.kuranet import Horizon, KuraNet, Oscillators, Points, cohn, normalize_couplings, run
-from neural.kuranet.model import rows_in_time
+from neural.kuranet.model import before
 from oscillators import Delayed, Dense, Kuramoto, integrate
 from tests.replays.file import Golden, Output
 
@@ -217,7 +217,7 @@ class Network:
         if self.tau is not None:
             dt = options["dt"]
             coupling = Delayed(coupling, self.tau.to(self.theta) * dt)
-            history = rows_in_time(self.leaves["history"], dt)
+            history = before(self.leaves["history"], dt)
         return integrate(self.system, coupling, self.theta, t, drive=self.drive, history=history, **options)
 
     def velocity(self, t: float, theta: Tensor) -> Tensor:
