@@ -3,6 +3,15 @@
 import numpy as np
 import pytest
 
+from tests.elsewhere import second_device
+
+
+@pytest.fixture
+def elsewhere():
+    """A device beside the processor, pretended where there is none."""
+    with second_device() as name:
+        yield name
+
 
 @pytest.fixture(autouse=True)
 def fresh_random_numbers(request):

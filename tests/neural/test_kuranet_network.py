@@ -191,13 +191,11 @@ def test_an_unknown_initialisation_is_refused():
         CouplingNetwork(3, init="kaiming")
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("training", [True, False])
-def test_an_accelerator_gives_the_same_numbers(training):
+def test_another_device_gives_the_same_numbers(training, elsewhere):
     x = features(20, 3)
-    here, there = network(training=training), network(training=training).cuda()
-    Z, far = here(x), there(x.cuda())
+    here, there = network(training=training), network(training=training).to(elsewhere)
+    Z, far = here(x), there(x.to(elsewhere))
     close(far.cpu(), Z)
     Z.square().sum().backward()
     far.square().sum().backward()

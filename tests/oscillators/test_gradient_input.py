@@ -310,16 +310,14 @@ def test_an_unknown_argument_is_an_error():
         run(noise=0.1)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("name", ["omega", "K", "drive", "history", "tau", "t"])
-def test_what_lies_on_two_devices_is_answered_by_a_sentence(name):
+def test_what_lies_on_two_devices_is_answered_by_a_sentence(name, elsewhere):
     at = {"omega": OMEGA, "K": K, "drive": FORCE, "history": THETA, "tau": THETA + 0.1, "t": graded(TIMES)}
-    own = at | {name: at[name].detach().cuda().requires_grad_()}
+    own = at | {name: at[name].detach().to(elsewhere).requires_grad_()}
     coupling = Delayed(own["K"], own["tau"]) if name in ("history", "tau") else own["K"]
     more = {"drive": own["drive"]} if name == "drive" else {"history": own["history"]}
     with pytest.raises(
-        TypeError, match=rf"^`{name}` must have the dtype and device of `x0`, .* on cpu, .* on cuda.*; "
+        TypeError, match=rf"^`{name}` must have the dtype and device of `x0`, .* on cpu, .* on {elsewhere}; "
     ):
         run(Kuramoto(own["omega"]), coupling, t=own["t"] if name == "t" else TIMES, **more)
 
