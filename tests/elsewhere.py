@@ -23,8 +23,13 @@ NAME = "elsewhere"
 MIXES = {aten._to_copy.default, aten.copy_.default, aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
 
 
+class Backend(backend_registration._DummyBackendModule):
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        return [torch.float32]  # asked for by checkpoints
+
+
 if not torch.cuda.is_available():  # before any gradient: autograd counts the devices when it is first used
-    backend_registration._setup_privateuseone_for_python_backend(NAME)
+    backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=Backend())
 
 
 def device() -> torch.device:
