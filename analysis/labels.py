@@ -48,6 +48,7 @@ def labelled(
         signature = inspect.signature(observable)
         title = (observable.__doc__ or "").partition("\n")[0].rstrip(".")
         name = observable.__name__.lstrip("_")
+        at_nodes = node_dimensions(signature.parameters["dim"].default) == ("node",)
 
         @functools.wraps(observable)
         def call(*args: Any, **kwargs: Any) -> Array:
@@ -59,6 +60,7 @@ def labelled(
                 by_position, observable, layouts=layouts, gives=gives, dims=dims, integer=integer
             )
             if not is_labelled(values[state]):
+                check_bare(state, values[state], dims if at_nodes else ())
                 return of_arrays(values)
             result = by_name(of_arrays, values, layouts, gives, dims)
             return result.rename(name).assign_attrs(long_name=title, units=unit)
@@ -66,6 +68,20 @@ def labelled(
         return call  # type: ignore[return-value]
 
     return decorate
+
+
+def check_bare(state: str, value: Any, dims: tuple[str, ...]) -> None:
+    """Raise for what is no array, and for dimensions that an array without names cannot tell from its nodes."""
+    if hasattr(value, "data_vars"):
+        raise TypeError(
+            f"`{state}` must be an array, but is a Dataset; pass a variable of it, for example result.theta."
+        )
+    wrong = [d for d in dims if d in ("time", "run", "component")]
+    if wrong:
+        raise ValueError(
+            f"`dim` must name nodes, which are the last axes of an array without names, but is {wrong[0]!r}; move that axis "
+            "last and leave `dim` out, or pass an xarray.DataArray."
+        )
 
 
 def by_position(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal
 
 import numpy as np
@@ -92,7 +93,19 @@ def _write(weights: dict[str, Tensor], path: str | os.PathLike) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"`source` must be a file of weights, but {path} is none; check the path.")
     if path.suffix != ".npz":
-        return torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except (UnpicklingError, KeyError, EOFError, RuntimeError) as error:
+            raise ValueError(
+                f"`source` must be what torch.save wrote of weights, but {path} is not: {error}."
+            ) from error
     with np.load(path) as file:
-        return {name: file[name] for name in file.files if name.startswith("weight/")}
+        found = {name: file[name] for name in file.files if name.startswith("weight/")}
+    if not found:
+        raise ValueError(
+            f"`source` must hold entries `weight/...`, but {path} holds {checks.shown(file.files)}; pass a file of weights."
+        )
+    return found

@@ -20,9 +20,17 @@ def network(system: Any, coupling: Any, x0: Any, t: Any) -> tuple[System, Coupli
     check_system(system, "simulate")
     system = checks.without_tensors("system", system)
     coupling = checks.without_tensors("coupling", as_coupling(coupling))
+    x0 = in_order(system, coupling, x0)
     t, state = checks.save_times(t), law_state(system, x0)
     check_fit(system, coupling, state, np.shape(x0))
     return system, coupling, state, t
+
+
+def in_order(system: System, coupling: Coupling, x0: Any) -> Any:
+    """A DataArray with the dimensions of the nodes, and of their components, last; anything else as it is."""
+    last = [*coupling.node_dims, *["component"] * (system.kind == "vector")]
+    dims = getattr(x0, "dims", ())
+    return x0.transpose(..., *last) if set(last) <= set(dims) else x0
 
 
 def check_system(system: Any, caller: str) -> None:
@@ -108,10 +116,20 @@ def numeric_drive(system, coupling, state, drive, t):
             value = checks.complex_numbers(name, value)
             value = np.stack([value.real, value.imag], axis=-1)
         value = checks.real_numbers(name, value)
-        checks.broadcastable(name, value, whole, "runs, nodes and components of the lifted state")
+        check_drive(name, value, whole)
         return value
 
     return constant_or_moving("drive", drive, checked, t[0])
+
+
+def check_drive(name: str, value: Array, whole: tuple[int, ...]) -> None:
+    """Raise unless a drive broadcasts to the shape of the local field, and names its components."""
+    if value.ndim == 0 and whole[-1] > 1:
+        raise ValueError(
+            f"`{name}` must have the {whole[-1]} components of the lifted state on its last axis, but is one number; give all "
+            "of them (what moves a phase at a constant rate is part of `omega`)."
+        )
+    checks.broadcastable(name, value, whole, "runs, nodes and components of the lifted state")
 
 
 def field_shape(system: System, coupling: Coupling, state: Array) -> tuple[int, ...]:
@@ -133,7 +151,7 @@ def numeric_history(system, state, history, t):
         return constant_or_moving("history", history, checked, t[0])
     states = law_state(system, history.states, "history.states")
     system.check_state(states, "history.states")
-    return history.of_runs(states, state.shape)
+    return history.of_runs(states, state.shape, float(t[0]))
 
 
 def constant_or_moving(name: str, value: Any, checked: Callable, start: float) -> Any:

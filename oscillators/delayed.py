@@ -66,6 +66,11 @@ class Delayed(Coupling):
 
     def check_nodes(self, nodes):
         self.coupling.check_nodes(nodes)
+        if not self.per_link and not isinstance(self.coupling, Dense | Edges) and np.ndim(self.tau) > len(nodes):
+            raise ValueError(
+                f"`tau` must be one number or one per sender for {type(self.coupling).__name__}, which has no links to delay "
+                f"one by one, but has shape {tuple(self.tau.shape)}; couple by Dense or Edges."
+            )
         if not self.per_link:
             checks.broadcastable("tau", self.tau, nodes, "one number, one per sender, or one per link")
 

@@ -147,6 +147,11 @@ def _edge_values(links: list, name: str, default: float | None, labels: list) ->
     values = []
     for u, v, data in links:
         value = data.get(name, default)
+        if name in data and value is None:
+            raise ValueError(
+                f"`{name}` must be a number, but is None on the edge ({labels[u]!r}, {labels[v]!r}); set it, or drop the "
+                "attribute."
+            )
         if value is None:
             raise ValueError(
                 f"`{name}` must be set on every edge if it is on one, but is None on ({labels[u]!r}, {labels[v]!r}); set it "

@@ -155,7 +155,7 @@ def _drive(system: System, coupling: Coupling, x: Tensor, drive: Any, start: flo
 
     def checked(name: str, value: Any) -> Tensor:
         value = beside(name, _law_shaped(system, name, value), x)
-        checks.broadcastable(name, value, whole, "batch, nodes and components of the lifted state")
+        arguments.check_drive(name, value, whole)
         return value
 
     return arguments.constant_or_moving("drive", drive, checked, start)
@@ -173,7 +173,7 @@ def _history(system: System, x: Tensor, history: Any, start: float) -> Any:
     if isinstance(history, Recorded):
         states = beside("history.states", _law_shaped(system, "history.states", history.states), x)
         system.check_state(checks.plain(states), "history.states")
-        return history.of_runs(states, tuple(x.shape))
+        return history.of_runs(states, tuple(x.shape), float(start))
     if not callable(history):
         return checked("history", history)
     checks.callable_with("history", history, 1, "f(t)")

@@ -83,6 +83,9 @@ def _provenance(run: Run, method: str) -> dict[str, Any]:
         "versions": _versions(),
     }
     attrs |= {"dt": run.dt} if run.dt is not None else {"rtol": run.rtol, "atol": run.atol}
+    if len(p.network.noise):
+        sigma = p.network.noise[:, -1]
+        attrs["noise"] = float(sigma.flat[0]) if (sigma == sigma.flat[0]).all() else f"array of shape {sigma.shape}"
     if run.seed is not None:
         attrs["seed"] = str(run.seed)  # a string: 63 bits do not survive every file format
     for field in dataclasses.fields(p.system):

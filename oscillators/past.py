@@ -121,6 +121,12 @@ def check_history(history: Any, longest: float) -> None:
             f"`history` must be given for a delayed coupling (longest tau {longest:g}), but is None; "
             "pass a constant past (history=x0) or a function of t that returns a state."
         )
+    if isinstance(history, Recorded):
+        span = float(history.times[-1] - history.times[0])
+        if span < longest * (1 - 1e-9):
+            raise ValueError(
+                f"`history` must reach back by the longest tau, {longest:g}, but covers {span:g} only; record from earlier on."
+            )
 
 
 def check_delays(tau: np.ndarray, dt: float, rounding: float = 1e-12) -> None:

@@ -18,6 +18,7 @@ class Recorded:
         x(t) = x_k + (t - t_k)/(t_{k+1} - t_k) (x_{k+1} - x_k),    t_k <= t <= t_{k+1}
 
     Before the first time and after the last the state stays. The lines cost an error of order 2 in the distance of the times.
+    As `history` it must end where the run starts, and reach back by its longest delay.
 
     Args:
         times: (k,), at least two, increasing; in the clock of the run that they precede.
@@ -35,6 +36,10 @@ class Recorded:
                 f"`times` must be at least two increasing numbers, but is {checks.shown(times)}; give one for each state."
             )
         states = self.states
+        if hasattr(states, "data_vars"):
+            raise TypeError(
+                "`states` must be an array, but is a Dataset; pass a variable of it, for example run.theta."
+            )
         if "time" in getattr(states, "dims", ()):
             states = states.transpose("time", ...).values
         if np.ndim(states) < 1 or len(states) != len(times):
@@ -45,8 +50,14 @@ class Recorded:
         object.__setattr__(self, "times", times)
         object.__setattr__(self, "states", states if hasattr(states, "shape") else np.asarray(states))
 
-    def of_runs(self, states: Array, shape: tuple[int, ...]) -> Recorded:
-        """The same with states in the law's shape, (k, ...), one for every run of an ensemble of this shape."""
+    def of_runs(self, states: Array, shape: tuple[int, ...], start: float) -> Recorded:
+        """The same with states in the law's shape, (k, ...), one for every run of an ensemble of this shape from `start`."""
+        end = float(self.times[-1])
+        if abs(end - start) > 1e-9 * max(1.0, abs(start)):
+            raise ValueError(
+                f"`history.times` must end where the run starts, at t = {start:g}, but end at {end:g}; start `t` at {end:g}, or "
+                "shift the times."
+            )
         checks.broadcastable("history.states[0]", states[0], shape, "the shape of `x0`")
         spaced = states.reshape(len(states), *(1,) * (len(shape) + 1 - states.ndim), *states.shape[1:])
         return replace(self, states=namespace(states).broadcast_to(spaced, (len(states), *shape)))

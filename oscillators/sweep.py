@@ -52,7 +52,8 @@ def sweep(
             must have the variables, shapes and coordinates of the first that comes; one that has not is a failure.
         over: name -> values (numbers, words or truth values, each once) along a dimension of that name.
         store: folder of the results (zarr, one chunk per point and variable). If it exists, the sweep goes on: points
-            that are there are not run again, points that failed are.
+            that are there are not run again, points that failed are. It is refused for another text of `build`; what
+            `build` reads from outside (`omega` above) is not compared.
         client: of dask.distributed, whose workers run the points; None: threads of this process.
         rng: seed.
         progress: show a bar.

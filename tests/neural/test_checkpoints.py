@@ -47,3 +47,14 @@ def test_other_weights_are_refused(change, message):
     change(weights)
     with pytest.raises(ValueError, match=f"(?s){message}"):
         load_kuranet(weights)
+
+
+def test_a_file_that_holds_no_weights_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="`source` must be a file of weights"):
+        load_kuranet(tmp_path / "absent.pt")
+    (tmp_path / "text.pt").write_text("no weights")
+    with pytest.raises(ValueError, match="`source` must be what torch.save wrote of weights, but .*text.pt is not"):
+        load_kuranet(tmp_path / "text.pt")
+    np.savez(tmp_path / "other.npz", x_train=np.zeros(3))
+    with pytest.raises(ValueError, match="`source` must hold entries `weight/...`, but .*other.npz holds"):
+        load_kuranet(tmp_path / "other.npz")

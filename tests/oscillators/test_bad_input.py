@@ -548,7 +548,7 @@ WRONG_SHAPE = [
     (
         "delays of links of a mean field",
         lambda: run(coupling=Delayed(1.0, zeros(N, N) + 0.1), history=THETA),
-        "`tau` must broadcast to shape (4,); has shape (4, 4)",
+        "`tau` must be one number or one per sender for MeanField; (4, 4); couple by Dense or Edges",
     ),
     ("an empty kernel", lambda: Stencil([]), "`kernel` must have shape (k,); but is (0,); one weight per neighbour"),
     ("a 0-d kernel", lambda: Stencil(1.0), "`kernel` must have shape (k,); but is (); one weight per neighbour"),
@@ -651,6 +651,7 @@ WRONG_SHAPE = [
         lambda: sphere(method="euler_maruyama", dt=0.05, noise=zeros(N, 3)),
         "`noise` must broadcast to shape (4,); has shape (4, 3); array of",
     ),
+    ("drive of one number", lambda: run(drive=1.0), "`drive` must have the 2 components; one number; give all"),
     (
         "drive of nodes",
         lambda: run(drive=zeros(N)),
@@ -814,7 +815,7 @@ WRONG_VALUE = [
     (
         "no weight",
         lambda: as_coupling(path(weight=None)),
-        "`weight` must be set on every edge; None on (0, 1); set_edge",
+        "`weight` must be a number; None on the edge (0, 1); set it",
     ),
     (
         "a negative delay",

@@ -145,3 +145,18 @@ def test_observing_the_state_itself_keeps_its_units_and_names():
     result = run(SphereKuramoto(), 1.0, UNIT, observe={"x": lambda x: x})
     whole = run(SphereKuramoto(), 1.0, UNIT)
     xr.testing.assert_identical(result, whole)
+
+
+def test_a_labelled_state_is_read_by_the_name_of_its_nodes():
+    state = xr.DataArray(np.arange(9.0).reshape(3, 3), dims=("node", "run"))
+    found = run(Kuramoto(1.0), 1.0, state).theta
+    np.testing.assert_array_equal(found.isel(time=0), state.transpose("run", "node"))
+
+
+def test_the_strength_of_the_noise_is_kept_with_the_result():
+    def attrs(noise):
+        run = simulate(Kuramoto(1.0), 1.0, np.zeros(3), [0.0, 1.0], method="euler_maruyama", dt=0.1, noise=noise, rng=0)
+        return run.attrs["noise"]
+
+    assert attrs(0.25) == 0.25
+    assert attrs([0.1, 0.2, 0.3]) == "array of shape (1, 3)"

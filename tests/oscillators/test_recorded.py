@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from oscillators import Delayed, Dense, Kuramoto, Recorded, SphereKuramoto, StuartLandau, integrate, simulate
 
@@ -99,6 +100,17 @@ def test_recorded_states_and_later_delays_have_their_gradient(gradient):
         (lambda: Recorded([0.0, 0.0], np.zeros((2, N))), ValueError, "at least two increasing"),
         (lambda: Recorded([0.0, 1.0], np.zeros((3, N))), ValueError, r"one state for each of the 2 times.*\(3, 6\)"),
         (lambda: Recorded([0.0, np.nan], np.zeros((2, N))), ValueError, "`times` must be finite"),
+        (lambda: Recorded([0.0, 1.0], xr.Dataset()), TypeError, "is a Dataset; pass a variable"),
+        (
+            lambda: go(np.zeros((2, N)), [-1.0, 1.0]),
+            ValueError,
+            "must end where the run starts, at t = 0, but end at 1",
+        ),
+        (
+            lambda: go(np.zeros((2, N)), [-0.5, 0.0]),
+            ValueError,
+            "reach back by the longest tau, 0.8, but covers 0.5 only",
+        ),
         (lambda: go(np.zeros((2, N + 1))), ValueError, r"`history.states\[0\]` must broadcast"),
         (lambda: go(np.full((2, N), np.nan)), ValueError, "`history.states` must be finite"),
         (lambda: go(torch.zeros(2, N, requires_grad=True)), TypeError, "`history.states` must not require gradients"),
@@ -109,5 +121,5 @@ def test_bad_records_are_refused(make, error, message):
         make()
 
 
-def go(states):
-    simulate(Kuramoto(OMEGA), COUPLING, START, [0.0, 1.0], method="heun", dt=DT, history=Recorded([-1.0, 0.0], states))
+def go(states, times=(-1.0, 0.0)):
+    simulate(Kuramoto(OMEGA), COUPLING, START, [0.0, 1.0], method="heun", dt=DT, history=Recorded(times, states))
