@@ -51,7 +51,7 @@ class Recorded:
         object.__setattr__(self, "states", states if hasattr(states, "shape") else np.asarray(states))
 
     def of_runs(self, states: Array, shape: tuple[int, ...], start: float) -> Recorded:
-        """The same with states in the law's shape, (k, ...), one for every run of an ensemble of this shape from `start`."""
+        """The same with states in the law's shape, (k, ...), one for every run of an ensemble from `start` on."""
         end = float(self.times[-1])
         if abs(end - start) > 1e-9 * max(1.0, abs(start)):
             raise ValueError(

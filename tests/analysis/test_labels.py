@@ -242,7 +242,7 @@ def test_theory_and_plot_load_on_first_use():
 
 
 def test_a_dimension_that_only_names_could_find_is_refused_without_them():
-    with pytest.raises(ValueError, match="`dim` must name nodes.*but is 'time'"):
+    with pytest.raises(ValueError, match=r"`dim` must name nodes.*but is 'time'"):
         analysis.order_parameter(np.zeros((3, 5)), dim="time")
     with pytest.raises(TypeError, match="`theta` must be an array, but is a Dataset; pass a variable"):
         analysis.order_parameter(xr.Dataset({"theta": ("node", np.zeros(3))}))

@@ -53,8 +53,8 @@ def test_a_file_that_holds_no_weights_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="`source` must be a file of weights"):
         load_kuranet(tmp_path / "absent.pt")
     (tmp_path / "text.pt").write_text("no weights")
-    with pytest.raises(ValueError, match="`source` must be what torch.save wrote of weights, but .*text.pt is not"):
+    with pytest.raises(ValueError, match=r"`source` must be what torch.save wrote of weights, but .*text\.pt is not"):
         load_kuranet(tmp_path / "text.pt")
     np.savez(tmp_path / "other.npz", x_train=np.zeros(3))
-    with pytest.raises(ValueError, match="`source` must hold entries `weight/...`, but .*other.npz holds"):
+    with pytest.raises(ValueError, match=r"`source` must hold entries `weight/\.\.\.`, but .*other\.npz holds"):
         load_kuranet(tmp_path / "other.npz")
