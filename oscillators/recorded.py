@@ -55,8 +55,8 @@ class Recorded:
         end = float(self.times[-1])
         if abs(end - start) > 1e-9 * max(1.0, abs(start)):
             raise ValueError(
-                f"`history.times` must end where the run starts, at t = {start:g}, but end at {end:g}; start `t` at {end:g}, or "
-                "shift the times."
+                f"`history.times` must end where the run starts, at t = {start:g}, but end at {end:g}; start `t` at {end:g}, or"
+                " shift the times."
             )
         checks.broadcastable("history.states[0]", states[0], shape, "the shape of `x0`")
         spaced = states.reshape(len(states), *(1,) * (len(shape) + 1 - states.ndim), *states.shape[1:])
