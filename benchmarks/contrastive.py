@@ -55,7 +55,7 @@ def _contrast(name: str, contrast: Contrast, shape: tuple[int, int, int, int], s
         rng = generator()
         magnitude, phase = torch.rand(2, images, *shape[1:], generator=rng, dtype=dtype)
         phase = (6 * phase - 3).requires_grad_()
-        sample = contrast.sample(shape[2] * shape[3] // contrast.patch**2, rng)
+        sample = contrast.sample(contrast.tiles(shape[2:]), rng)
         return (
             lambda: contrast(magnitude, phase, sample),
             lambda: published_contrast(contrast, magnitude, phase, sample),
@@ -69,9 +69,9 @@ def _step(name: str, network: CAEPlusPlus, images: int, seconds: float) -> Row:
     shape = (images, *network.image)
     options: dict[str, Any] = {}
     if isinstance(network, CtCAE):
-        positions = {"encoder": network.map_shape[1] * network.map_shape[2], "decoder": shape[2] * shape[3]}
+        sides = {"encoder": network.map_shape[1:], "decoder": network.image[1:]}
         options["samples"] = {
-            place: c.sample(positions[place], generator()) for place, c in network.contrasts.items() if c
+            place: c.sample(c.tiles(sides[place]), generator()) for place, c in network.contrasts.items() if c
         }
 
     def case(dtype: torch.dtype, images: int) -> Case:

@@ -7,15 +7,20 @@ in the training (test-time extension), and several starts per board, of which th
 
 Presets: `paper` is the published recipe on 9 × 9 cells and needs a GPU; `cpu` learns 4 × 4 cells in minutes on one core, and
 is tested on solutions that it has never seen, with as many givens as in the training, and harder ones (4 or 5 givens); `ours`
-does the same with a number of steps that is drawn anew for every batch; `small` shows in seconds that all runs. For every
-task the folder then has a checkpoint of every seed, `*_steps.png` (accuracy and energy against T), and for AKOrN
-`akorn_votes.png` (accuracy against the number of copies) and `akorn_energy.png` (is a low energy a right answer?); and
-`table.md`. With 9 × 9 cells run with `--data FOLDER` (or the variable OSCILLATORS_DATA) where sudoku_id.npz and
-sudoku_ood.npz lie, or SATNet's and the recurrent relational networks' original files.
+does the same with a number of steps that is drawn anew for every batch; `symmetric` has, in the place of attention and Ω, one
+symmetric matrix between all oscillators; `small` shows in seconds that all runs. For every task the folder then has a
+checkpoint of every seed, `*_steps.png` (accuracy and energy against T), and for AKOrN `akorn_votes.png` (accuracy against the
+number of copies) and `akorn_energy.png` (is a low energy a right answer?); and `table.md`. With 9 × 9 cells run with
+`--data FOLDER` (or the variable OSCILLATORS_DATA) where sudoku_id.npz and sudoku_ood.npz lie, or SATNet's and the recurrent
+relational networks' original files.
 
-The line `rules` believes the copy that breaks fewest rules of Sudoku; it is no energy voting, and an upper bound of it. On
-4 × 4 cells the energy of these small networks does not tell right from wrong (three seeds: votes by the energy are as good as
-single copies), but confidence does; and a drawn T makes more steps safe, which a fixed one does not.
+"Pairs told right" are those of a right and a wrong copy of one board of which the right one is lower: 50 % by chance.
+Attention is no gradient of an energy, and on 4 × 4 cells its energy tells nothing, or the contrary: in blank cells wrong
+copies lie closer to the stimulus that blanks share. Confidence tells right from wrong. With `symmetric` the network learns
+less, but votes by energy help (three seeds: 50 % of the hard boards are solved by single copies, 66 % by the last energy, 58 %
+by the sum); not for its symmetry, it seems: a matrix without it does so too (one seed). A drawn T makes more steps safe, which
+a fixed one does not. The line `rules` believes the copy that breaks fewest rules of Sudoku; it is no energy voting, and an
+upper bound of it.
 
 Source: Miyato et al. 2025, AKOrN (tables 3 and 13, figures 6, 7, 18), and their repository. Note: there the numbers of the
 repository with votes belong to energies summed over T, those of the paper to the last energy.
@@ -23,101 +28,26 @@ repository with votes belong to energies summed over T, those of the paper to th
 
 from __future__ import annotations
 
+import math
 import sys
-from dataclasses import dataclass, field, replace
-from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
 
 from analysis import plot
 from examples import report
+from examples.akorn_sudoku_recipes import PAPER, PAPER_VOTES, PRESETS
 from examples.report import Line
 from neural import training
-from neural.akorn import MovingAverage, board_scores, broken_rules, vote
+from neural.akorn import board_scores, broken_rules, vote
 from neural.akorn.sudoku_data import Boards, read_boards
 from neural.akorn.sudoku_small import small_boards
 from neural.akorn.sudoku_training import SudokuTask
-from neural.akorn.voting import against_copies, criteria_table
+from neural.akorn.voting import against_copies, concordance, criteria_table
 
 TASKS = ("akorn", "itrsa")
 VOTES = ("sum", "last", "confidence", "rules")  # of which the first one decides what is drawn
 VOTED = 1000  # hard boards that are voted on, at most
-PAPER = {  # percent: in distribution, out of it with the T of the training, out of it with more steps
-    "akorn": ("99.8 ± 0.1", "16.6 ± 2.1", "51.7 ± 3.3"),
-    "itrsa": ("99.7 ± 0.3", "14.1 ± 2.7", "34.4 ± 5.4"),
-}
-PAPER_VOTES = {"last": ("61.1 ± 14.7", None), "sum": (None, "81.6 ± 1.5")}  # paper, repository; K = 100
-
-
-@dataclass(frozen=True)
-class Preset:
-    """How much is trained and measured.
-
-    Args:
-        box: height and width of a box of a board.
-        networks, rates: options of the network, and rate of Adam, by task.
-        steps, batch, ema: of the training.
-        boards: to train with, to test with, and harder ones; all there are, if None.
-        times: steps T of the tests, the first is that of the training; of AKOrN, and of the baseline.
-        votes: copies of a board, and their steps T.
-        drawn: least and largest T of a batch of the training, drawn anew; None: that of the network.
-    """
-
-    box: tuple[int, int]
-    networks: dict[str, dict[str, Any]]
-    rates: dict[str, float]
-    steps: int
-    batch: int
-    boards: tuple[int | None, int | None, int | None]
-    times: dict[str, tuple[int, ...]]
-    votes: tuple[int, int]
-    drawn: tuple[int, int] | None = None
-    ema: MovingAverage = field(default_factory=MovingAverage)
-
-
-PAPER_RUN = Preset(
-    (3, 3),
-    {"akorn": {"ch": 512, "n": 4, "T": 16}, "itrsa": {"ch": 512, "T": 16}},
-    {"akorn": 1e-3, "itrsa": 5e-4},
-    steps=9000,
-    batch=100,
-    boards=(None, None, None),
-    times={"akorn": (16, 32, 64, 128), "itrsa": (16, 32)},
-    votes=(100, 128),
-)
-CPU = Preset(
-    (2, 2),
-    {"akorn": {"ch": 64, "n": 4, "T": 8, "heads": 4}, "itrsa": {"ch": 64, "T": 8, "heads": 4}},
-    {"akorn": 2e-3, "itrsa": 1e-3},
-    steps=2000,
-    batch=50,
-    boards=(20_000, 1000, 1000),
-    times={"akorn": (8, 16, 32), "itrsa": (8, 16, 32)},
-    votes=(30, 8),
-    ema=MovingAverage(0.9),
-)
-PRESETS = {
-    "cpu": CPU,
-    "paper": PAPER_RUN,
-    "ours": replace(
-        CPU,
-        networks={name: options | {"T": 16} for name, options in CPU.networks.items()},
-        steps=1200,
-        times={"akorn": (16, 32, 64), "itrsa": (16, 32, 64)},
-        drawn=(4, 24),
-        votes=(30, 32),
-    ),
-    "small": replace(
-        CPU,
-        networks={"akorn": {"ch": 16, "T": 2, "heads": 2}, "itrsa": {"ch": 16, "T": 2, "heads": 2}},
-        steps=4,
-        batch=20,
-        boards=(100, 50, 20),
-        times={"akorn": (2, 4), "itrsa": (2, 4)},
-        votes=(3, 4),
-    ),
-}
 
 
 def main(arguments=None):
@@ -202,7 +132,10 @@ def parts(some: Boards, chunk):
 
 
 def votes(network, some, preset, options):
-    """Share of hard boards that are solved by votes of 1, ..., K copies, by criterion, by their mean, and by any."""
+    """Share of hard boards that are solved by votes of 1, ..., K copies, by criterion, by their mean, and by any.
+
+    "concordance": how often a right copy is lower than a wrong one of the same board, by criterion.
+    """
     by = [broken_rules(preset.box) if name == "rules" else name for name in VOTES]
     puzzles, solutions = some.puzzles.to(options.device), some.solutions.to(options.device)
     K, T = preset.votes
@@ -212,6 +145,7 @@ def votes(network, some, preset, options):
         draw_energy(each, options.folder / "akorn_energy.png")
     return {
         "by": dict(zip(VOTES, against_copies(found, puzzles, solutions).tolist(), strict=True)),
+        "concordance": dict(zip(VOTES, concordance(found, puzzles, solutions).tolist(), strict=True)),
         "single": float(each.solved.mean()),
         "mean": board_scores(found.mean, puzzles, solutions).solved.double().mean().item(),
         "any": float(each.solved.any("copy").mean()),
@@ -237,6 +171,9 @@ def lines(name, preset, found, options):
         for by in VOTES:
             published = PAPER_VOTES.get(by, (None, None)) if preset.box == (3, 3) else (None, None)
             rows.append((f"{what}, {K} votes by {by}", *published, [one["by"][by][-1] for one in of]))
+            told = [one["concordance"][by] for one in of]
+            if not math.isnan(sum(told)):  # with every seed some boards have right and wrong copies
+                rows.append((f"{what}, pairs told right by {by}", None, None, told))
         rows.append((f"{what}, any of {K} copies", None, None, [one["any"] for one in of]))
     return [
         Line(name, f"{what} (%)", paper, repository, report.percent(values), str(seeds), hardware)

@@ -9,19 +9,18 @@ clusters and in them; and the resultant, the length of the mean direction of act
 
 Controls always stand there: k-means of RGB, of hue, of hue and position; untrained networks; and in the column "phases 0" the
 trained network's magnitudes without phases. Features of pixels have a pair of numbers for each colour, 0 where it is absent,
-so that a good reconstruction names colours without any phase: on Tetrominoes images with phases 0 score exactly as hue does,
-0.75 to 0.80. Only what exceeds it is owed to phases. Grey shapes have no such help.
+so that a good reconstruction names colours without any phase: on Tetrominoes images with phases 0 score as hue does, 0.73 to
+0.80. Only what exceeds it is owed to phases. Grey shapes have no such help.
 
-Presets: `paper` has the published recipes; `cpu` has narrow networks and minutes of one core for each training, and `small`
-shows in seconds that all runs. Scenes are drawn here unless `--data FOLDER` (or the variable OSCILLATORS_DATA) has the
-published .h5 files; CLEVR is studied where the folder has it.
+Presets: `paper` has the published recipes; `cpu` has narrow networks, Tetrominoes of 16 × 16 and minutes of one core for each
+training, and `small` shows in seconds that all runs. Scenes are drawn here unless `--data FOLDER` (or the variable
+OSCILLATORS_DATA) has the published .h5 files; CLEVR is studied where the folder has it.
 
 Source: Löwe et al. 2022 (CAE), 2023 (rotating features); Stanić et al. 2023 (CAE++, CtCAE; their tables, five seeds).
 """
 
 from __future__ import annotations
 
-import csv
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -47,18 +46,8 @@ from neural.autoencoders import (
     settle,
 )
 from neural.autoencoders.training import AutoencoderTask
-from neural.scenes import multi_dsprites, read_hdf5, shapes, tetrominoes
+from neural.scenes import has_published, multi_dsprites, read_published, shapes, tetrominoes
 
-FILES = {  # to train and to test
-    "tetrominoes": ("tetrominoes.h5", "tetrominoes_test.h5"),
-    "dsprites": ("multi_dsprites_colored_on_grayscale.h5", "multi_dsprites_colored_on_grayscale_test.h5"),
-    "clevr": ("clevr6_with_masks_train.h5", "clevr6_with_masks_and_factors_test.h5"),
-}
-SEEN = {
-    "tetrominoes": lambda scenes: scenes.cropped(1, 1, 32),
-    "dsprites": None,
-    "clevr": lambda scenes: scenes.cropped(29, 64, 192).resized(96, masks="nearest"),
-}
 DRAWN = {
     "2shapes": partial(shapes, kinds=("square", "circle")),
     "4shapes": shapes,
@@ -108,7 +97,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     recipes = PRESETS[options.preset]
     if options.tasks is None:
-        options.tasks = [task for task in recipes if task in DRAWN or (options.data / FILES[task][0]).exists()]
+        options.tasks = [task for task in recipes if task in DRAWN or has_published(task, options.data)]
     unknown = [task for task in options.tasks if task not in recipes]
     if unknown:
         parser.error(
@@ -145,19 +134,22 @@ def study(task, preset, record, options):
 
 def read(task, recipe, folder):
     """Images to train with, and scenes to test with."""
-    train, test = (folder / name for name in FILES.get(task, ("", "")))
-    if task in DRAWN and not train.is_file():
-        return DRAWN[task](recipe.images, 1).images, DRAWN[task](recipe.tested, 0)
-    held_back = read_hdf5(test, "test", limit=recipe.tested, change=SEEN[task])
-    return read_hdf5(train, "train", change=SEEN[task]).images, held_back
+
+    def seen(scenes):
+        return scenes.resized(recipe.side, masks="nearest" if task == "clevr" else "bicubic") if recipe.side else scenes
+
+    if task in DRAWN and not has_published(task, folder):
+        return seen(DRAWN[task](recipe.images, 1)).images, seen(DRAWN[task](recipe.tested, 0))
+    held_back = read_published(task, folder, "test", limit=recipe.tested, change=seen)
+    return read_published(task, folder, change=seen).images, held_back
 
 
-def fit(task, name, images, test, recipe, seed, options):
+def fit(task, name, images, test, recipe, seed, options, build=AutoencoderTask):
     """The network of a seed; a finished training is loaded, an interrupted one goes on."""
     print(f"{task}: {name}, training, seed {seed} ...", file=sys.stderr)
     some = test[: recipe.validated]
     trained = training.fit(
-        AutoencoderTask(**recipe.models[name], seed=seed),
+        build(**recipe.models[name], seed=seed),
         training.Batches(images, size=recipe.batch, seed=seed),
         recipe.steps,
         folder=folders(task, name, options)[seed],
@@ -249,7 +241,7 @@ def draw_phases(networks, scenes, file):
     columns = {"image": colours, "objects": scenes.masks}
     for name, network in networks.items():
         run = network.run(images.to(next(network.parameters()).device))
-        columns[name] = direction_colours(run).cpu()
+        columns[name] = direction_colours(run.z).cpu()
         columns[f"clusters, {name}"] = segments(object_features(run), scenes.masks) + 1
     axes = plt.subplots(len(scenes), len(columns), figsize=(1.6 * len(columns), 1.7 * len(scenes)), squeeze=False)[1]
     for column, (title, values) in zip(axes.T, columns.items(), strict=True):
@@ -269,21 +261,11 @@ def draw_curves(folders, file):
     for ax, (score, label) in zip(axes, CURVES.items(), strict=True):
         for k, (name, seeds) in enumerate(folders.items()):
             for seed, folder in enumerate(seeds):
-                ax.plot(*curve(folder, score), f"C{k}", alpha=0.7, label=name if seed == 0 else None)
+                ax.plot(*report.curve(folder, score), f"C{k}", alpha=0.7, label=name if seed == 0 else None)
         ax.set(xlabel="step", ylabel=label)
     axes[0].legend(frameon=False, fontsize=8)
     axes[2].set_yscale("log")
     report.save(figure, file)
-
-
-def curve(folder, score):
-    """Steps and values of a score in the logs of a training and of its resumptions."""
-    found = {}
-    for file in sorted(folder.glob("logs/version_*/metrics.csv"), key=lambda file: file.stat().st_mtime):
-        with file.open() as rows:
-            found |= {int(row["step"]) + 1: float(row[score]) for row in csv.DictReader(rows) if row.get(score)}
-    steps = sorted(found)
-    return steps, [found[step] for step in steps]
 
 
 if __name__ == "__main__":

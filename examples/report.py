@@ -7,6 +7,7 @@ what is there and goes on.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import platform
@@ -211,6 +212,16 @@ def save(figure: Any, file: Path) -> None:
     """Write a figure, cut to what is drawn, and forget it."""
     figure.savefig(file, dpi=150, bbox_inches="tight")
     plt.close(figure)
+
+
+def curve(folder: Path, score: str) -> tuple[list[int], list[float]]:
+    """Steps and values of a score in the logs of a training and of its resumptions."""
+    found = {}
+    for file in sorted(folder.glob("logs/version_*/metrics.csv"), key=lambda file: file.stat().st_mtime):
+        with file.open() as rows:
+            found |= {int(row["step"]) + 1: float(row[score]) for row in csv.DictReader(rows) if row.get(score)}
+    steps = sorted(found)
+    return steps, [found[step] for step in steps]
 
 
 def percent(values: Sequence[float]) -> str:

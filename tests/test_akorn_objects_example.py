@@ -15,10 +15,12 @@ from PIL import Image
 
 pytest.importorskip("lightning", reason="training needs the extra `train`")
 from examples import akorn_objects
-from examples.akorn_objects import PRESETS, Preset, Recipe, control_scores, measure, networks, read, scores
+from examples.akorn_objects import control_scores, measure, read, scores
+from examples.akorn_objects_recipes import PRESETS, Preset, Recipe, networks
 from neural.akorn import MovingAverage
 from neural.akorn.objects_training import NETWORKS, ObjectTask
 from neural.scenes import multi_dsprites, tetrominoes
+from neural.scenes.published import PLACES
 
 SMALL = ["--preset", "small", "--seeds", "2"]
 
@@ -72,7 +74,7 @@ def test_scenes_are_drawn_unless_the_published_files_are_there(tmp_path):
     assert torch.equal(read("dsprites", recipe, tmp_path)[1].images, multi_dsprites(2, 0).images)
 
     scenes = tetrominoes(5, 7, 35)
-    for group, file in zip(("train", "test"), akorn_objects.FILES["tetrominoes"], strict=True):
+    for group, file in zip(("train", "test"), PLACES["tetrominoes"], strict=True):
         with h5py.File(tmp_path / file, "w") as archive:
             archive[f"{group}/imgs"] = scenes.images.movedim(1, -1).numpy()
             archive[f"{group}/masks"] = (

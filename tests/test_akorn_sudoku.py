@@ -64,13 +64,15 @@ def test_an_interrupted_study_goes_on_to_the_same_numbers(tmp_path, monkeypatch,
 def test_published_numbers_stand_beside_boards_of_9_by_9_only():
     preset = akorn_sudoku.PRESETS["paper"]
     shares = {"sum": [0.5, 0.8], "last": [0.5, 0.7], "confidence": [0.5, 0.9], "rules": [0.5, 1.0]}
-    votes = {"by": shares, "single": 0.5, "mean": 0.5, "any": 1.0}
+    told = dict.fromkeys(shares, 0.75)
+    votes = {"by": shares, "concordance": told, "single": 0.5, "mean": 0.5, "any": 1.0}
     scores = {"solved": [0.1, 0.2, 0.3, 0.4], "energy": None}
     found = [{"test": scores, "hard": scores, "votes": votes}] * 2
     options = type("Options", (), {"device": "cpu", "devices": 1})
     lines = {line.measured: line for line in akorn_sudoku.lines("akorn", preset, found, options)}
     assert lines["hard boards, T = 128 (%)"][2:5] == ("51.7 ± 3.3", None, "40.0 ± 0.0")
     assert lines["hard boards, T = 128, 100 votes by sum (%)"][2:5] == (None, "81.6 ± 1.5", "80.0 ± 0.0")
+    assert lines["hard boards, T = 128, pairs told right by sum (%)"][2:5] == (None, None, "75.0 ± 0.0")
     small = akorn_sudoku.lines("akorn", akorn_sudoku.PRESETS["small"], found, options)
     assert all(line.paper is None and line.repository is None for line in small)
 

@@ -3,7 +3,7 @@
 from neural.akorn.attention import Attention
 from neural.akorn.boards import board_scores, check_boards, digits
 from neural.akorn.classifier import ClassifierAKOrN
-from neural.akorn.connectivity import Connectivity, Convolution
+from neural.akorn.connectivity import Connectivity, Convolution, DenseMap
 from neural.akorn.discovery import clusters, features, segment
 from neural.akorn.frequency import Antisymmetric, PairFrequency
 from neural.akorn.itrconv import ItrConv
@@ -27,6 +27,7 @@ __all__ = [
     "ClassifierAKOrN",
     "Connectivity",
     "Convolution",
+    "DenseMap",
     "ImageTransformer",
     "ItrConv",
     "KuramotoLayer",

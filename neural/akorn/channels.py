@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
+
+from oscillators import checks
 
 Map = Callable[[Tensor], Tensor]  # (B, *grid, ch) -> (B, *grid, ch)
 
@@ -17,6 +20,12 @@ def oscillator_count(ch: int, n: int) -> int:
     return ch // n
 
 
+def at_least_one(name: str, value: Any, repair: str) -> None:
+    """Raise unless a value is an integer of at least 1."""
+    if not hasattr(value, "__index__") or value < 1:
+        raise ValueError(f"`{name}` must be an integer and at least 1, but is {checks.shown(value)}; {repair}.")
+
+
 def on_last(layer: nn.Module, x: Tensor) -> Tensor:
     """A layer of torch on a map with its channels last, (B, ..., in) -> (B, ..., out), without copies.
 
@@ -24,6 +33,10 @@ def on_last(layer: nn.Module, x: Tensor) -> Tensor:
     """
     if isinstance(layer, nn.Linear):
         return layer(x)
-    if isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.weight[0, 0].numel() == 1 and set(layer.stride) == {1}:
+    if isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.weight[0, 0].numel() == 1 and _keeps_cells(layer):
         return functional.linear(x, layer.weight.flatten(1), layer.bias)
     return layer(x.movedim(-1, 1)).movedim(1, -1)
+
+
+def _keeps_cells(layer: nn.Conv1d | nn.Conv2d) -> bool:
+    return set(layer.stride) == {1} and set(layer.padding) == {0}

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neural.akorn.channels import on_last
+from neural.akorn.channels import at_least_one, on_last
 from neural.akorn.parts import Connection, NetworkRun, check_images, initialize, kuramoto_layer, per_layer, start
 from neural.akorn.readout import Norm, full_readout
 
@@ -55,6 +55,7 @@ class ClassifierAKOrN(nn.Module):
         **options: Any,
     ):
         super().__init__()
+        at_least_one("ensemble", ensemble, "1 is a single start")
         self.T, self.ensemble = per_layer("T", T, L), ensemble
         self.gamma = nn.Parameter(torch.full((1,), gamma), requires_grad=False)
         self.conv0 = nn.Conv2d(3, ch, 3, padding=1, bias=False)

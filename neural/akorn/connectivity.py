@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from neural.akorn import kernels, spectral
 from neural.akorn.channels import Map
+from neural.akorn.totals import product
 
 
 class Connectivity(nn.Module, ABC):
@@ -36,9 +41,11 @@ class Convolution(Connectivity):
         ch: channels.
         ksize: cells along a side of the kernel, odd.
         dims: axes of the grid, 1 or 2.
+        symmetric: whether (J_s + J_-sᵀ)/2 acts in the place of J_s: then the Lyapunov function of a layer without Ω falls,
+            in steps that are small enough.
     """
 
-    def __init__(self, ch: int, ksize: int = 3, dims: int = 2):
+    def __init__(self, ch: int, ksize: int = 3, dims: int = 2, symmetric: bool = False):
         super().__init__()
         if ksize < 1 or ksize % 2 == 0:
             raise ValueError(f"`ksize` must be odd, but is {ksize}; a kernel has a middle.")
@@ -47,6 +54,13 @@ class Convolution(Connectivity):
         layer = (nn.Conv1d if dims == 1 else nn.Conv2d)(ch, ch, ksize)
         self.weight = layer.weight
         self.bias: Any = layer.bias
+        self.symmetric = symmetric
+
+    @property
+    def kernel(self) -> Tensor:
+        """J as it acts, (out, in, ksize[, ksize])."""
+        J: Tensor = self.weight
+        return (J + J.transpose(0, 1).flip(*range(2, J.ndim))) / 2 if self.symmetric else J
 
     def prepare(self, grid: tuple[int, ...], batch: int = 1) -> tuple[Map, Tensor]:
         dims = self.weight.ndim - 2
@@ -54,12 +68,40 @@ class Convolution(Connectivity):
             raise ValueError(
                 f"`x` must have {dims} axes between batch and channels, but has the grid {grid}; reshape it."
             )
-        if kernels.usable(self.weight) and dims == 2 and spectral.pays(self.weight, grid, batch):
-            return spectral.convolution(self.weight, grid), self.bias
-        return self._direct, self.bias
+        J = self.kernel
+        if kernels.usable(J) and dims == 2 and spectral.pays(J, grid, batch):
+            return spectral.convolution(J, grid), self.bias
+        return partial(_direct, J=J), self.bias
 
-    def _direct(self, x: Tensor) -> Tensor:
-        maps = x.movedim(-1, 1)
-        maps = maps.contiguous() if maps.device.type == "cpu" else maps
-        convolve = functional.conv1d if maps.ndim == 3 else functional.conv2d
-        return convolve(maps, self.weight, padding=self.weight.shape[-1] // 2).movedim(1, -1)
+
+def _direct(x: Tensor, J: Tensor) -> Tensor:
+    """The map of maps (B, *grid, ch) by torch's own convolution."""
+    maps = x.movedim(-1, 1)
+    maps = maps.contiguous() if maps.device.type == "cpu" else maps
+    convolve = functional.conv1d if maps.ndim == 3 else functional.conv2d
+    return convolve(maps, J, padding=J.shape[-1] // 2).movedim(1, -1)
+
+
+class DenseMap(Connectivity):
+    """J as one matrix between all channels of all cells, for a grid of one size.
+
+        h_i = Σ_j J_ij x_j + b,    of all oscillators i, j of the grid; b is the same in every cell
+
+    Args:
+        ch: channels.
+        at: size of the grid.
+        symmetric: whether (J + Jᵀ)/2 acts in the place of J: then the Lyapunov function of a layer without Ω falls, in steps
+            that are small enough.
+    """
+
+    def __init__(self, ch: int, at: Sequence[int], symmetric: bool = False):
+        super().__init__()
+        layer = nn.Linear(ch * math.prod(at), ch * math.prod(at))
+        self.weight, self.bias = layer.weight, nn.Parameter(torch.zeros(ch))
+        self.grid, self.symmetric = tuple(at), symmetric
+
+    def prepare(self, grid: tuple[int, ...], batch: int = 1) -> tuple[Map, Tensor]:
+        if grid != self.grid:
+            raise ValueError(f"`x` must have the grid of the layer, {self.grid}, but has {grid}; build it for that.")
+        act = product((self.weight + self.weight.T) / 2 if self.symmetric else self.weight)
+        return lambda x: act(x.flatten(1)).view_as(x), self.bias

@@ -11,6 +11,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor
 from torch.nn import functional
 
+from neural.akorn.channels import at_least_one
 from neural.akorn.itrconv import ItrConv
 from neural.akorn.objects import ObjectAKOrN
 from neural.akorn.parts import NetworkRun, check_images
@@ -136,7 +137,10 @@ def tree(cells: np.ndarray, components: int | None = 128) -> np.ndarray:
 
 def principal(cells: np.ndarray, components: int | None) -> np.ndarray:
     """Leading principal components of cells (N, ch) about their mean, unless there are no more channels than that."""
-    if components is None or cells.shape[1] <= components:
+    if components is None:
+        return cells
+    at_least_one("components", components, "None clusters the channels as they are")
+    if cells.shape[1] <= components:
         return cells
     u, s, _ = np.linalg.svd(cells - cells.mean(axis=0), full_matrices=False)
     return (u * s)[:, :components]

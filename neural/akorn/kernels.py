@@ -52,7 +52,7 @@ def turning(rates, x, i, o, a, n):
 
 @compiled
 def euler_step(x, y, c, rates, gamma, axes, out):
-    """x' = v/‖v‖ with v = x + γ (Ω x + h - ⟨x, h⟩ x), h = y + c. Arrays (cell, oscillator · n).
+    """x' = v/‖v‖ with v = x + γ (Ω x + h - ⟨x, h⟩ x), h = y + c; 0 if v = 0. Arrays (cell, oscillator · n).
 
     axes: a tuple of n entries, so that n is a constant: then several oscillators go through the processor at a time.
     """
@@ -65,7 +65,7 @@ def euler_step(x, y, c, rates, gamma, axes, out):
             for a in range(n):
                 k = o * n + a
                 square += (x[i, k] + gamma * (y[i, k] + c[i, k] - along * x[i, k] + turning(rates, x, i, o, a, n))) ** 2
-            scale = one / math.sqrt(square)
+            scale = one / math.sqrt(square) if square > zero else zero
             for a in range(n):
                 k = o * n + a
                 d = y[i, k] + c[i, k] - along * x[i, k] + turning(rates, x, i, o, a, n)
@@ -93,7 +93,7 @@ def euler_step_bar(x, y, c, rates, gamma, axes, new, bar, x_bar, h_bar, rates_ba
                 d = y[i, k] + c[i, k] - along * x[i, k] + turning(rates, x, i, o, a, n)
                 square += (x[i, k] + gamma * d) ** 2
                 moved += (bar[i, k] - radial * new[i, k]) * d
-            scale = one / math.sqrt(square)
+            scale = one / math.sqrt(square) if square > zero else zero
             row_bar += scale * moved
             for a in range(n):
                 x_bar[i, o * n + a] = scale * (bar[i, o * n + a] - radial * new[i, o * n + a])  # w

@@ -9,12 +9,11 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.checkpoint import checkpoint as recompute
 
-from neural.akorn.channels import oscillator_count
+from neural.akorn.channels import at_least_one, oscillator_count
 from neural.akorn.connectivity import Connectivity
-from neural.akorn.steps import SPHERE, Step, euler, exponential, untangent
+from neural.akorn.steps import SPHERE, Step, euler, exponential, unit, untangent
 from neural.akorn.stimulus import StimulusNorm, stimulus_norm
 from oscillators import checks, integrate
 
@@ -104,7 +103,7 @@ class KuramotoLayer(nn.Module):
         """T steps from x in the stimulus c.
 
         Args:
-            x: (B, *grid, ch); it is normalised first.
+            x: (B, *grid, ch); it is normalised first. An oscillator at zero goes to its field, or stays if there is none.
             c: of the same shape.
             T: number of steps.
             gamma: step, one number, in units of time.
@@ -117,7 +116,7 @@ class KuramotoLayer(nn.Module):
         field, c = self._field(c)
         omega = None if self.omg is None else self.omg.prepare(self.oscillators)
         gamma = gamma / (1 + gamma) if self.slowed else gamma
-        x = functional.normalize(x.unflatten(-1, (-1, self.n)), dim=-1)
+        x = unit(x.unflatten(-1, (-1, self.n)))
         rows: list[Tensor] = [x]
         E: list[Tensor] = []
 
@@ -171,7 +170,7 @@ class KuramotoLayer(nn.Module):
         if not self.tangent:
             raise ValueError("`tangent` must be True for a flow on the sphere, but is False; call `run`.")
         self._check(x, c, 1)
-        x = functional.normalize(x.unflatten(-1, (-1, self.n)), dim=-1)
+        x = unit(x.unflatten(-1, (-1, self.n)))
         drive = self._stimulus(c).reshape(len(c), -1, self.n)
         coupling = NodeField(self, tuple(c.shape[1:-1]))
         states = integrate(SPHERE, coupling, x.reshape(drive.shape), t, drive=drive, **options)
@@ -186,8 +185,9 @@ class KuramotoLayer(nn.Module):
             raise ValueError(
                 f"`c` must have the shape of `x`, {tuple(x.shape)}, but is {tuple(c.shape)}; use one grid."
             )
-        if T < 1:
-            raise ValueError(f"`T` must be at least 1, but is {T}; the start itself is x / |x|.")
+        if not x.is_floating_point():
+            raise TypeError(f"`x` must be floating point, but has dtype {x.dtype}; write x.float().")
+        at_least_one("T", T, "the start itself is x / |x|")
 
 
 class NodeField(nn.Module):

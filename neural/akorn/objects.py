@@ -24,7 +24,7 @@ class ObjectAKOrN(nn.Module):
         ch, n: channels of a patch, and components of an oscillator.
         L, T: blocks, and steps of each (one number, or a list).
         imsize, psize: pixels along a side of the image, and of a patch.
-        J, ksize: connectivity, "attn" or "conv" (one, or a list), and the kernel of "conv".
+        J, ksize: connectivity, "attn", "conv" or "dense" (one, or a list), and the kernel of "conv".
         positions: "gta" or "rope" (in attention; a convolution has none), "absolute" (tables added to c and x), or None.
         gamma: step; not trained.
         readout: whether c is read out of x by a `Readout`, or is x itself.
@@ -77,7 +77,7 @@ class ObjectAKOrN(nn.Module):
         self.layers: Any = nn.ModuleList(
             nn.ModuleList(
                 [
-                    kuramoto_layer(kind, ch, n, **settings | (where if kind == "attn" else {})),
+                    kuramoto_layer(kind, ch, n, **settings | (where if kind != "conv" else {})),
                     Readout(ch, ch, n) if readout else nn.Identity(),
                     nn.Conv2d(ch, ch, 1) if map_x and l < L - 1 else nn.Identity(),
                 ]

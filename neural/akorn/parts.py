@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from neural.akorn.attention import Attention, Positions
-from neural.akorn.connectivity import Convolution
+from neural.akorn.channels import at_least_one
+from neural.akorn.connectivity import Connectivity, Convolution, DenseMap
 from neural.akorn.frequency import Kind, natural_frequency
 from neural.akorn.layer import KuramotoLayer, Run
 from oscillators import checks
 
-Connection = Literal["attn", "conv"]
+Connection = Literal["attn", "conv", "dense"]
 BYTES = 8.0  # no image in [0, 1] comes here, with all that is added to it; one of bytes does
 
 
@@ -48,6 +49,7 @@ def kuramoto_layer(
     n: int,
     *,
     ksize: int = 3,
+    symmetric: bool = False,
     heads: int = 8,
     positions: Positions | None = None,
     at: Sequence[int] | Tensor | None = None,
@@ -57,20 +59,44 @@ def kuramoto_layer(
     generator: torch.Generator | None = None,
     **options: Any,
 ) -> KuramotoLayer:
-    """A `KuramotoLayer` from names: J by "conv" (`ksize`) or "attn" (`heads`, `positions`, `at`), Ω by `omega`.
+    """A `KuramotoLayer` from names: J by "conv" (`ksize`), "dense" (`at`) or "attn" (`heads`, `positions`, `at`), Ω by `omega`.
 
     Args:
+        symmetric: whether "conv" or "dense" act alike both ways.
         omega: "global", "pair", "antisymmetric" (see `neural.akorn.frequency`), or None.
         options: of `KuramotoLayer`: omega_off, c_norm, tangent, step.
     """
-    checks.one_of("J", J, ("attn", "conv"))
-    connectivity = Convolution(ch, ksize) if J == "conv" else Attention(ch, heads, positions, at)
+    connectivity = _connectivity(J, ch, ksize, symmetric, heads, positions, at)
     frequency = natural_frequency(omega, ch, n, omega_init, omega_learned, generator)
     return KuramotoLayer(connectivity, ch, n, omega=frequency, **options)
 
 
+def _connectivity(
+    J: Connection,
+    ch: int,
+    ksize: int,
+    symmetric: bool,
+    heads: int,
+    positions: Positions | None,
+    at: Sequence[int] | Tensor | None,
+) -> Connectivity:
+    checks.one_of("J", J, ("attn", "conv", "dense"))
+    if J == "conv":
+        return Convolution(ch, ksize, symmetric=symmetric)
+    if J == "dense":
+        if at is None or isinstance(at, Tensor):
+            raise ValueError(
+                f"`at` must be the size of the grid for J='dense', but is {checks.shown(at)}; pass (9, 9)."
+            )
+        return DenseMap(ch, at, symmetric)
+    if symmetric:
+        raise ValueError("`symmetric` must be False for J='attn', but is True; take 'conv' or 'dense'.")
+    return Attention(ch, heads, positions, at)
+
+
 def per_layer(name: str, value: Any, L: int) -> list[Any]:
     """One value for each layer: the same for all, or a list of L."""
+    at_least_one("L", L, "a network has blocks")
     if isinstance(value, str) or not isinstance(value, Sequence):
         return [value] * L
     if len(value) != L:

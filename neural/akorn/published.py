@@ -44,9 +44,14 @@ def network_from(source: Mapping[str, Any], which: Literal["ema", "online"] = "e
         options: of the network, for what no shape tells: steps T; heads without positions; n of a classifier; ...
 
     Raises:
+        TypeError: if the source is no mapping, a file name for example.
         ValueError: if the weights are not of AKOrN or its baselines, or of another network than the options say.
     """
     checks.one_of("which", which, ("ema", "online"))
+    if not isinstance(source, Mapping):
+        raise TypeError(
+            f"`source` must be a state dict, but is {type(source).__name__}; write torch.load(file), or network.state_dict()."
+        )
     weights, unused = _weights(source, which)
     build, read, silent = _kind(weights)
     found = read(weights) | options

@@ -20,14 +20,15 @@ class Readout(nn.Module):
         inputs, outputs: channels.
         n: components of the sums.
         ksize, padding: cells along a side of the neighbourhood, and beyond the edge; None: the map keeps its size.
+        stride: cells from one neighbourhood to the next.
 
     Note: the gradient of the length is 0 at 0.
     """
 
-    def __init__(self, inputs: int, outputs: int, n: int, ksize: int = 1, padding: int | None = None):
+    def __init__(self, inputs: int, outputs: int, n: int, ksize: int = 1, padding: int | None = None, stride: int = 1):
         super().__init__()
         self.n = n
-        self.invconv = nn.Conv2d(inputs, n * outputs, ksize, padding=ksize // 2 if padding is None else padding)
+        self.invconv = nn.Conv2d(inputs, n * outputs, ksize, stride, ksize // 2 if padding is None else padding)
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""One step on the sphere: the core's law and projection, and for CPU tensors the same in one compiled loop."""
+"""One step on the sphere: the core's law, normalised, and for CPU tensors the same in one compiled loop."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ SPHERE = SphereKuramoto()
 
 
 def euler(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None, gamma: Tensor | float) -> Tensor:
-    """x' = Π(x + γ (h - ⟨x, h⟩ x)), h = y + c + Ω x, of oscillators (..., n). Ω x is tangent: the law leaves it as it is."""
+    """x' = Π(x + γ (h - ⟨x, h⟩ x)), h = y + c + Ω x, of oscillators (..., n). Ω x is tangent: the law leaves it as it is.
+
+    An oscillator at zero goes to its field; without a field it stays, and no gradient passes.
+    """
     gamma = torch.as_tensor(gamma, dtype=x.dtype, device=x.device)
     if not kernels.usable(x, y, c, gamma):
-        return SPHERE.project(x + gamma * SPHERE.law(0.0, x, local_field(x, y, c, omega)))
+        return unit(x + gamma * SPHERE.law(0.0, x, local_field(x, y, c, omega)))
     if isinstance(omega, PlaneRotation):
         return _Euler.apply(x, y, c, omega.rates, gamma)
     still = x.new_zeros(x.shape[-2], x.shape[-1] // 2)
@@ -68,7 +71,7 @@ def _cells(x: Tensor) -> Any:
 
 def untangent(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None, gamma: Tensor | float) -> Tensor:
     """Π(x + γ h), without the law's projection of the field."""
-    return SPHERE.project(x + gamma * local_field(x, y, c, omega))
+    return unit(x + gamma * local_field(x, y, c, omega))
 
 
 def exponential(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None, gamma: Tensor | float) -> Tensor:
@@ -78,7 +81,13 @@ def exponential(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None, gamma: 
     """
     d = SPHERE.law(0.0, x, local_field(x, y, c, omega))
     angle = gamma * torch.linalg.vector_norm(d, dim=-1, keepdim=True)
-    return SPHERE.project(torch.cos(angle) * x + gamma * torch.sinc(angle / math.pi) * d)
+    return unit(torch.cos(angle) * x + gamma * torch.sinc(angle / math.pi) * d)
+
+
+def unit(x: Tensor) -> Tensor:
+    """Π(x) = x/‖x‖ of oscillators (..., n); a zero stays zero, with the gradient zero."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return x / torch.where(length > 0, length, math.inf)
 
 
 def local_field(x: Tensor, y: Tensor, c: Tensor, omega: Rotation | None) -> Tensor:

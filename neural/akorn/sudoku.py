@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from neural.akorn.boards import check_boards
-from neural.akorn.channels import on_last
+from neural.akorn.channels import at_least_one, on_last
 from neural.akorn.parts import Connection, NetworkRun, initialize, kuramoto_layer, start
 from neural.akorn.positions import grid_coordinates, waves
 from neural.akorn.readout import Readout, full_readout
@@ -25,10 +25,10 @@ class SudokuAKOrN(nn.Module):
         ch, n: channels of a cell, and components of an oscillator.
         L, T: blocks, and steps of each.
         box: height and width of a box; boards have height · width digits and as many rows.
-        J, positions: connectivity, "attn" or "conv"; "gta", "rope", "absolute" (tables added to c and x) or None.
+        J, positions: connectivity, "attn", "conv" or "dense"; "gta", "rope", "absolute" (tables added to c and x) or None.
         gamma: initial step; it is trained.
         nonlinear: whether the readout ends in a residual network, or is the `Readout` alone.
-        options: of `kuramoto_layer`: heads, ksize, omega, omega_init, omega_learned, omega_off, c_norm, step, ...
+        options: of `kuramoto_layer`: heads, ksize, symmetric, omega, omega_init, omega_learned, omega_off, c_norm, step, ...
         generator: source of the weights.
 
     The defaults are the published run. Parameters bear the published names; the published `x0`, which nothing reads, is
@@ -52,6 +52,7 @@ class SudokuAKOrN(nn.Module):
         **options: Any,
     ):
         super().__init__()
+        at_least_one("L", L, "a network has blocks")
         self.ch, self.T, self.box, self.size = ch, T, (box[0], box[1]), box[0] * box[1]
         self.gamma = nn.Parameter(torch.full((1,), gamma))
         self.embedding = nn.Embedding(self.size + 1, ch)
@@ -61,8 +62,8 @@ class SudokuAKOrN(nn.Module):
             table = waves(grid_coordinates(grid), ch).T.unflatten(1, grid).to(self.gamma.dtype)
             self.pemb_x, self.pemb_c = nn.Parameter(table.clone()), nn.Parameter(table.clone())
         elif J == "attn":
-            options |= {"positions": positions, "at": grid}
-        settings: dict[str, Any] = {"omega": "global", "omega_init": 0.5, "generator": generator} | options
+            options |= {"positions": positions}
+        settings: dict[str, Any] = {"omega": "global", "omega_init": 0.5, "at": grid, "generator": generator} | options
         self.layers: Any = nn.ModuleList(
             nn.ModuleList(
                 [

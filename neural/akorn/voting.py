@@ -90,6 +90,8 @@ def vote(
     if K < 1 or chunk < 1:
         raise ValueError(f"`K` and `chunk` must be at least 1, but are {K} and {chunk}; published: K = 100.")
     criteria = [_criterion(one) for one in ([by] if isinstance(by, str) or callable(by) else by)]
+    if not criteria:
+        raise ValueError("`by` must name a criterion, but is empty; write by='sum'.")
     poll, k = _Poll(boards, K, len(criteria), network, until_legal), 0
     while k < K and len(poll.open):
         rows = poll.open
@@ -170,6 +172,22 @@ def against_copies(votes: Votes, boards: Tensor, solutions: Tensor) -> Tensor:
     known = votes.criteria.nan_to_num(nan=torch.inf)
     best = [known[..., :k].argmin(-1, keepdim=True) for k in range(1, known.shape[-1] + 1)]
     return torch.cat([right.gather(-1, i).double().mean(1) for i in best], 1)
+
+
+def concordance(votes: Votes, boards: Tensor, solutions: Tensor) -> Tensor:
+    """How often a right answer has the lower criterion, of all pairs of a right and a wrong copy of one board.
+
+    1: votes by it always find a right copy; 1/2: it tells nothing; below, they are worse than a single copy. Pairs with equal
+    criteria count half.
+
+    Returns:
+        Shares, (criterion,); NaN if no board has both.
+    """
+    right = _right(votes, boards, solutions)
+    wrong = ~right & ~votes.criteria[0].isnan()
+    pairs = right[:, :, None] & wrong[:, None, :]
+    gaps = votes.criteria[..., None, :] - votes.criteria[..., :, None]  # of wrong copies above right ones
+    return ((gaps.sign() + 1) / 2)[:, pairs].mean(1)
 
 
 def criteria_table(votes: Votes, boards: Tensor, solutions: Tensor) -> xr.Dataset:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from neural.autoencoders.blocks import Block, ComplexBlock
 from neural.autoencoders.maps import Kind
-from neural.autoencoders.network import Autoencoder, Half, smallest_map
+from neural.autoencoders.network import Autoencoder, Half, check_sizes, smallest_map
 
 SIX = {"channels": (128, 128, 256, 256, 256, 256, 256), "strides": (2, 1, 2, 1, 2, 1, 2)}
 PUBLISHED: dict[int, dict[str, Any]] = {  # by the side of the image: all data at 32, multi-dSprites at 64, CLEVR at 96
@@ -54,6 +54,7 @@ class ComplexAutoencoder(Autoencoder):
     ):
         kernels = [kernels] * len(channels) if isinstance(kernels, int) else kernels
         check_layers(channels, strides, kernels)
+        check_sizes(linear=[linear])
         map_shape = (channels[-1], *smallest_map(image, math.prod(strides)))
         widths, size = [image[0], *channels], math.prod(map_shape)
         layers = list(zip(widths[:-1], widths[1:], kernels, strides, strict=True))
@@ -81,6 +82,7 @@ class ComplexAutoencoder(Autoencoder):
         """Images as magnitudes, with phases in radians of the same shape; None: all 0."""
         if phases is None:
             return torch.stack([images, torch.zeros_like(images), images])
+        check_phases(images, phases)
         return torch.stack([images * phases.cos(), images * phases.sin(), images])
 
     def output(self, magnitude: Tensor) -> Tensor:
@@ -146,3 +148,15 @@ def check_layers(channels: Sequence[int], strides: Sequence[int], kernels: Seque
             "`channels`, `strides` and `kernels` must have one entry for each convolution, but have "
             f"{len(channels)}, {len(strides)} and {len(kernels)}; add or drop some."
         )
+    check_sizes(channels=channels, strides=strides, kernels=kernels)
+
+
+def check_phases(images: Tensor, phases: Tensor) -> None:
+    if not isinstance(phases, Tensor) or phases.shape != images.shape or phases.dtype != images.dtype:
+        given = f"{tuple(phases.shape)} in {phases.dtype}" if isinstance(phases, Tensor) else type(phases).__name__
+        raise ValueError(
+            f"`phases` must have the shape and precision of the images, {tuple(images.shape)} in {images.dtype}, but are "
+            f"{given}; give every pixel and channel a phase in radians."
+        )
+    if not torch.compiler.is_compiling() and not phases.isfinite().all():
+        raise ValueError("`phases` must be finite, but are not; clean them: running statistics would not recover.")

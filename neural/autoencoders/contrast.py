@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -92,12 +93,16 @@ class Contrast:
             magnitude, phase: (B, C, H, W), phases in radians.
             sample: what to compare; None: drawn from `generator`.
         """
+        if magnitude.ndim != 4 or magnitude.shape != phase.shape:
+            raise ValueError(
+                "`magnitude` and `phase` must be maps of one shape (B, C, H, W), but are "
+                f"{tuple(magnitude.shape)} and {tuple(phase.shape)}; take both from one activation."
+            )
         address, feature = self.positions(magnitude, phase)
         sample = self.sample(address.shape[-1], generator) if sample is None else sample
         sample = Sample(*(part.to(phase.device) for part in sample))
-        f = unit(feature)
-        likeness = (f.index_select(-1, sample.anchors) / self.temperature).mT @ f  # (B, anchor, N)
-        logits = likeness.gather(-1, torch.cat(self.partners(address, sample), -1))
+        partners = torch.cat(self.partners(address, sample), -1)  # (B, anchor, k)
+        logits = similarities(feature, sample.anchors).gather(-1, partners) / self.temperature
         return -logits.log_softmax(-1)[..., : len(sample.positives)].mean()
 
     def positions(self, magnitude: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,19 +114,28 @@ class Contrast:
 
     def columns(self, x: Tensor) -> Tensor:
         """Patches as vectors in the order (channel, row, column): (B, C, H, W) -> (B, C · patch², N)."""
-        if any(n % self.patch for n in x.shape[-2:]):
-            raise ValueError(
-                f"`patch` must divide the sides of the map, {tuple(x.shape[-2:])}, but is {self.patch}; choose a divisor."
-            )
+        self.tiles(x.shape[-2:])
         return (x if self.patch == 1 else functional.pixel_unshuffle(x, self.patch)).flatten(2)
 
-    def sample(self, N: int, generator: torch.Generator | None = None) -> Sample:
-        """Draw what to compare among N positions."""
+    def tiles(self, sides: Sequence[int]) -> int:
+        """Number N of positions of a map with these sides, which must be multiples of the patch's."""
+        if any(n % self.patch for n in sides):
+            raise ValueError(
+                f"`patch` must divide the sides of the map, {tuple(sides)}, but is {self.patch}; choose a divisor."
+            )
+        return math.prod(sides) // self.patch**2
+
+    def check(self, N: int) -> None:
+        """Raise unless the ranks that are drawn exist among N positions."""
         if not (self.top_k < N and self.bottom_m <= N):
             raise ValueError(
                 f"`top_k` must be less than the number N = {N} of positions and `bottom_m` at most N, but they are "
                 f"{self.top_k} and {self.bottom_m}; lower them, or take smaller patches."
             )
+
+    def sample(self, N: int, generator: torch.Generator | None = None) -> Sample:
+        """Draw what to compare among N positions."""
+        self.check(N)
 
         def some(n: int, of: int) -> Tensor:
             device = None if generator is None else generator.device
@@ -146,10 +160,17 @@ def unit(x: Tensor) -> Tensor:
     return x * (x * x).sum(1, keepdim=True).clamp_min(1e-24).rsqrt()
 
 
-def similarities(address: Tensor, anchors: Tensor) -> Tensor:
-    """⟨u_i, u_j⟩ = 1 - d_ij of anchors and all positions, (B, d, N) -> (B, anchor, N)."""
-    u = unit(address)
-    return u.index_select(-1, anchors).mT @ u
+def similarities(x: Tensor, anchors: Tensor) -> Tensor:
+    """⟨u_i, u_j⟩ of anchors i and all positions j, u = x / max(‖x‖, 1e-12): (B, d, N) -> (B, anchor, N)."""
+    if x.shape[1] < x.shape[2]:
+        u = unit(x)
+        return u.index_select(-1, anchors).mT @ u
+    half = (
+        x.detach().mT @ x
+    )  # few positions with many components: lengths are on the diagonal, and no vector is divided
+    products = half + half.mT - half.detach()  # x.mT @ x, whose gradient then is one product
+    scale = products.diagonal(dim1=-2, dim2=-1).clamp_min(1e-24).rsqrt()
+    return products.index_select(1, anchors) * scale.index_select(-1, anchors)[..., None] * scale[:, None]
 
 
 def ordered_keys(similarity: Tensor) -> Tensor:

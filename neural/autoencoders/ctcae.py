@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from neural.autoencoders import activations
 from neural.autoencoders.cae import CAEPlusPlus
 from neural.autoencoders.contrast import Contrast, Sample
 from neural.autoencoders.network import Run
+from oscillators import checks
 
 ENCODER = Contrast(anchors=4, positives=1, top_k=1, negatives=2, bottom_m=2)
 DECODER = Contrast(anchors=100, positives=1, top_k=5, negatives=100, bottom_m=500)
@@ -43,7 +45,10 @@ class CtCAE(CAEPlusPlus):
         **options: Any,
     ):
         super().__init__(*args, **options)
+        checks.not_negative("weight", checks.real_numbers("weight", weight), "0 switches the contrasts off")
         self.contrasts, self.weight = {"encoder": encoder_contrast, "decoder": decoder_contrast}, weight
+        check_contrast("encoder_contrast", encoder_contrast, self.map_shape[1:])
+        check_contrast("decoder_contrast", decoder_contrast, self.image[1:])
 
     @classmethod
     def published(cls, side: int = 32, **options: Any) -> Self:
@@ -74,11 +79,36 @@ class CtCAE(CAEPlusPlus):
         self, run: Run, samples: dict[str, Sample] | None = None, *, generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
         """The contrasts ℓ of a run that are on, by name: "encoder", "decoder"; arguments as for `losses`."""
+        unknown = (samples or {}).keys() - self.contrasts.keys()
+        if unknown:
+            raise ValueError(f"`samples` must be of {', '.join(self.contrasts)}, but has {unknown.pop()!r}; rename it.")
         found = {}
         for name, contrast in self.contrasts.items():
             if contrast is not None:
                 z = getattr(run, name)[-1]
-                angle = torch.atan2(z[1], z[0])  # of 0 as published: 0 or ±π, by the signs of the zeros
                 sample = None if samples is None else samples.get(name)
-                found[name] = contrast(activations.magnitude(z), angle, sample, generator=generator)
+                found[name] = contrast(activations.magnitude(z), angles(z), sample, generator=generator)
         return found
+
+
+def angles(z: Tensor) -> Tensor:
+    """Angles of complex activations, (3, B, ...) -> (B, ...); those of 0 are 0 or π, as published.
+
+    The published product (r + 0i) exp(iφ) decides by the signs of its zeros: π if r = 0 and φ is between π/2 and π.
+    """
+    x, y = activations.plane(z)
+    return torch.atan2(y + 0 * x, x - 0 * y)
+
+
+def check_contrast(name: str, contrast: Contrast | None, sides: Sequence[int]) -> None:
+    """Raise unless it can be drawn on a map of these sides."""
+    if contrast is None:
+        return
+    if not isinstance(contrast, Contrast):
+        raise TypeError(
+            f"`{name}` must be a Contrast or None, but is a {type(contrast).__name__}; write Contrast(...)."
+        )
+    try:
+        contrast.check(contrast.tiles(sides))
+    except ValueError as error:
+        raise ValueError(f"`{name}` must fit its map, {tuple(sides)}: {error}") from None

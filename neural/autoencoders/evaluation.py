@@ -35,6 +35,8 @@ def phase_features(
         (B, H, W, 2 C), in the order X_1, Y_1, X_2, ...
     """
     checks.one_of("weighting", weighting, ("published", "plain"))
+    if threshold is not None:
+        checks.positive("threshold", threshold, "None trusts all magnitudes alike")
     w = torch.ones_like(magnitude) if threshold is None else (magnitude / threshold).clamp(max=1.0)
     angle = w * phase if weighting == "published" else phase
     points = torch.stack([w * angle.cos(), w * angle.sin()], dim=-1)  # (B, C, H, W, 2)
@@ -138,6 +140,9 @@ def segments(
         rng, restarts: see `analysis.point_clusters`.
     """
     labels = as_labels(truth, features)
+    empty = np.flatnonzero((labels < 0).all((1, 2)))
+    if len(empty):
+        raise ValueError(f"`truth` must leave pixels to cluster, but all of image {empty[0]} are negative; drop it.")
     k = clusters_asked(labels) if k is None else k
     x = features.detach().cpu().numpy()
     return analysis.point_clusters(x, k, among=labels >= 0, rng=rng, restarts=restarts, dim=PIXELS)

@@ -109,10 +109,14 @@ class Autoencoder(nn.Module):
 
     def check(self, images: Tensor) -> None:
         """Raise unless images have the shape, precision and range of the network's input."""
-        if images.ndim != 4 or images.shape[1:] != torch.Size(self.image):
+        if not isinstance(images, Tensor):
+            raise TypeError(
+                f"`images` must be a tensor, but are a {type(images).__name__}; pass torch.as_tensor(images)."
+            )
+        if images.ndim != 4 or images.shape[1:] != torch.Size(self.image) or not len(images):
             raise ValueError(
-                f"`images` must have shape (B, {', '.join(map(str, self.image))}), but are {tuple(images.shape)}; resize them, "
-                "or build the network for that size."
+                f"`images` must have shape (B, {', '.join(map(str, self.image))}), B from 1, but are {tuple(images.shape)}; "
+                "resize them, or build the network for that size."
             )
         dtype = next(self.parameters()).dtype
         if images.dtype != dtype:
@@ -137,6 +141,13 @@ def smallest_map(image: Sequence[int], factor: int, cut: int = 0) -> tuple[int, 
             f"{tuple(image)}; the decoder could not restore the size: crop or resize the images."
         )
     return sides[0] // factor, sides[1] // factor
+
+
+def check_sizes(**sizes: Sequence[int]) -> None:
+    """Raise unless all sizes of these names are at least 1."""
+    for name, values in sizes.items():
+        if min(values) < 1:
+            raise ValueError(f"`{name}` must be whole numbers from 1, but one is {min(values)}; raise it.")
 
 
 def check_range(images: Tensor) -> None:

@@ -7,16 +7,20 @@ import math
 import torch
 from torch import Tensor
 
-from neural.autoencoders.network import Run
+from neural.autoencoders import activations
 
 
-def direction_colours(run: Run) -> Tensor:
-    """The output's directions as colours, the brighter the larger the magnitude: (B, 3, H, W) in [0, 1].
+def direction_colours(z: Tensor) -> Tensor:
+    """Directions as colours, the brighter the larger the magnitude: (B, 3, H, W) in [0, 1].
 
     Hue is the phase of the channels' sum, 0 red, 2π/3 green, -2π/3 blue. Of vectors with more than two components, the first
     three are red, green and blue.
+
+    Args:
+        z: activations of a layer, (n + 1, B, C, H, W), as `run.z` of the output or `run.encoder[k]`; magnitudes from 1 on are
+            of full brightness.
     """
-    z, bright = run.z[:-1].sum(2), run.magnitude.amax(1).clamp(max=1.0)  # (n, B, H, W), (B, H, W)
+    z, bright = z[:-1].sum(2), activations.magnitude(z).amax(1).clamp(max=1.0)  # (n, B, H, W), (B, H, W)
     if len(z) > 2:
         return (bright * (1 + z[:3] / z.norm(dim=0).clamp_min(1e-9)) / 2).movedim(0, 1)
     turn = (

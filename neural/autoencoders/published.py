@@ -27,23 +27,25 @@ COLOUR: Rules = (  # ours -> published, the first that fits
     (r"decoder\.dense\.map\.", "decoder.linear_input_layer.fc."),
     (r"decoder\.dense\.", "decoder.linear_input_layer."),
 )
+
+
+def _with_linear(convolutions: str) -> Rules:
+    """Of the two codes whose dense layers are called `linear`; their lists of convolutions have different names."""
+    return (
+        (r"decoder\.convolutions\.([024])\.map\.", rf"decoder.{convolutions}.\1.conv_tran."),
+        (r"(encoder|decoder)\.convolutions\.(\d+)\.map\.", rf"\1.{convolutions}.\2.conv."),
+        (r"(encoder|decoder)\.convolutions\.", rf"\1.{convolutions}."),
+        (r"(encoder|decoder)\.dense\.map\.", r"\1.linear.fc."),
+        (r"(encoder|decoder)\.dense\.", r"\1.linear."),
+    )
+
+
 GREY: Rules = (
     (r"(encoder|decoder)\.convolutions\.(\d+)\.norm\.", r"\1.channel_norm.\2."),
-    (r"decoder\.convolutions\.([024])\.map\.", r"decoder.conv_model.\1.conv_tran."),
-    (r"(encoder|decoder)\.convolutions\.(\d+)\.map\.", r"\1.conv_model.\2.conv."),
-    (r"(encoder|decoder)\.convolutions\.", r"\1.conv_model."),
     (r"(encoder|decoder)\.dense\.norm\.", r"\1.channel_norm.5."),
-    (r"(encoder|decoder)\.dense\.map\.", r"\1.linear.fc."),
-    (r"(encoder|decoder)\.dense\.", r"\1.linear."),
+    *_with_linear("conv_model"),
 )
-ROTATING: Rules = (
-    (r"decoder\.convolutions\.([024])\.map\.", r"decoder.convolutional.\1.conv_tran."),
-    (r"(encoder|decoder)\.convolutions\.(\d+)\.map\.", r"\1.convolutional.\2.conv."),
-    (r"(encoder|decoder)\.convolutions\.", r"\1.convolutional."),
-    (r"(encoder|decoder)\.dense\.map\.", r"\1.linear.fc."),
-    (r"(encoder|decoder)\.dense\.", r"\1.linear."),
-    (r"preprocess\.", "preprocess_model.0."),
-)
+ROTATING: Rules = (*_with_linear("convolutional"), (r"preprocess\.", "preprocess_model.0."))
 ANYTHING_BEFORE = re.compile(r"^.*?(?=(encoder|decoder|output_model|preprocess_model|output_weight|output_bias)(\.|$))")
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from neural.autoencoders.blocks import RotatingBlock
-from neural.autoencoders.network import Autoencoder, Half, check_range, smallest_map
+from neural.autoencoders.network import Autoencoder, Half, check_range, check_sizes, smallest_map
 from oscillators import checks
 
 PUBLISHED: dict[str, dict[str, Any]] = {
@@ -50,6 +50,7 @@ class RotatingAutoencoder(Autoencoder):
     ):
         if n < 2:
             raise ValueError(f"`n` must be at least 2 components, but is {n}; numbers alone have no direction.")
+        check_sizes(hidden=[hidden], linear=[linear])
         map_shape = (2 * hidden, *smallest_map(image, 8, cut=2 * features))
         size = math.prod(map_shape)
         rest: dict[str, Any] = {"n": n, "biased": biased, "generator": generator}

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neural.seeds import seed_of
 from oscillators import InertialKuramoto, System, TopographicOscillators, checks, simulate
 from oscillators.arrays import Array
 
@@ -63,6 +64,28 @@ def places(kind: Kind, q: Any) -> Array:
     q = np.asarray(q)
     at = np.stack([LENGTH * np.sin(q), LENGTH * np.cos(q)] if kind == "pendulum" else [q, np.zeros_like(q)], -1)
     return at / CANVAS
+
+
+class Windows:
+    """Pieces of paths, drawn anew for every batch: batch k, from the seed and k, is (pieces,) of shape (size, frames, ...).
+
+    Args:
+        paths: (count, length, ...).
+        frames: of a piece. size: pieces of a batch.
+    """
+
+    def __init__(self, paths: Tensor, frames: int, size: int, seed: int = 0):
+        if not 1 <= frames <= paths.shape[1]:
+            raise ValueError(
+                f"`frames` must lie between 1 and the {paths.shape[1]} of the paths, but is {frames}; take shorter pieces."
+            )
+        self.paths, self.frames, self.size, self.seed = paths, frames, size, seed
+
+    def __getitem__(self, k: int) -> tuple[Tensor]:
+        generator = torch.Generator().manual_seed(seed_of(self.seed, k))
+        which = torch.randint(len(self.paths), (self.size, 1), generator=generator)
+        first = torch.randint(self.paths.shape[1] - self.frames + 1, (self.size, 1), generator=generator)
+        return (self.paths[which, first + torch.arange(self.frames)],)
 
 
 def paint(place: Tensor, side: int = 32) -> Tensor:

@@ -95,13 +95,14 @@ class OscillatorCell(nn.Module):
             checkpoint: of all T moments keep for the backward pass only 2√T, and "repeat" the steps between them; or even
                 fewer, and "undo" them, which is exact without damping, and iterates if velocities act (with a norm they
                 are repeated); see `neural.waves.fused`. Where its compiled loops do not run, as on a GPU, all are kept.
+                Without gradients (`torch.no_grad`) hardly any are.
         """
         if checkpoint is not None:
             checks.one_of("checkpoint", checkpoint, ("repeat", "undo"))
         drive, start = self._checked(drive, start)
         step, drive = self.step(), self.offset(drive)
         if fused.usable(self, drive, start):
-            if checkpoint is None:
+            if checkpoint is None and torch.is_grad_enabled():
                 return Orbit(*fused.orbit(self, drive, start, step)[2:])
             return Orbit(*fused.last(self, drive, start, step, undo=checkpoint == "undo"))
         return portable(self, step, drive, start).at(-1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from oscillators import Dense, Edges
+from oscillators import Dense, Edges, as_coupling
 from oscillators.coupling import Coupling
 
 
@@ -61,32 +60,31 @@ class Connectivity(nn.Module, ABC):
 
     Args:
         nodes: receivers N.
+        links: by number of the weight; None: of `AllToAll`, which needs none.
         senders: of the map, if they are others than the receivers.
     """
 
     bias: nn.Parameter | None
+    table: Tensor  # (3, L), the links as they are on the device of the weights: receiver, sender, weight
 
-    def __init__(self, nodes: int, senders: int | None = None):
+    def __init__(self, nodes: int, links: Links | None, senders: int | None = None):
         super().__init__()
+        if nodes < 1:
+            raise ValueError(f"`nodes` must be at least 1, but is {nodes}; a map leads from somewhere to somewhere.")
         self.register_parameter("bias", None)
         self.nodes, self.senders = nodes, nodes if senders is None else senders
+        if links is not None:
+            self.links = links
+            table = torch.as_tensor(np.stack([links.receiver, links.sender, links.which])).long()
+            self.register_buffer("table", table, persistent=False)
 
     @abstractmethod
     def weights(self) -> Tensor:
         """The different weights, (W,)."""
 
-    @abstractmethod
-    def find_links(self) -> Links:
-        """The links, by number of the weight."""
-
-    @cached_property
-    def links(self) -> Links:
-        return Links.of(*self.find_links())
-
     def forward(self, x: Tensor) -> Tensor:
         """h without the bias: (..., senders) -> (..., N)."""
-        _, sender, which = (torch.as_tensor(part, device=x.device) for part in self.links)
-        receiver = torch.as_tensor(self.links.receiver, device=x.device)
+        receiver, sender, which = self.table
         sent = self.weights()[which] * x[..., sender]
         return x.new_zeros(*x.shape[:-1], self.nodes).index_add(-1, receiver, sent)
 
@@ -96,16 +94,14 @@ class Connectivity(nn.Module, ABC):
 
     def matrix(self) -> Tensor:
         """The map as a matrix, (N, senders)."""
-        weights = self.weights()
-        _, sender, which = (torch.as_tensor(part, device=weights.device, dtype=torch.long) for part in self.links)
-        place = torch.as_tensor(self.links.receiver, device=weights.device) * self.senders + sender
-        flat = weights.new_zeros(self.nodes * self.senders).index_add(0, place, weights[which])
+        weights, (receiver, sender, which) = self.weights(), self.table
+        flat = weights.new_zeros(self.nodes * self.senders)
+        flat = flat.index_add(0, receiver * self.senders + sender, weights[which])
         return flat.view(self.nodes, self.senders)
 
     def coupling(self) -> Coupling:
         """The same map as a coupling of the core, on flat nodes."""
-        _, sender, which = self.links
-        return Edges(sender, self.links.receiver, self.weights()[torch.as_tensor(which).long()], self.nodes)
+        return Edges(self.links.sender, self.links.receiver, self.weights()[self.table[2]], self.nodes)
 
     def norm(self) -> float:
         """An upper bound of the spectral norm: √(largest column sum · largest row sum) of |K|."""
@@ -119,16 +115,12 @@ class AllToAll(Connectivity):
     """Any matrix: h = K x. weight: (N, N), row = receiver."""
 
     def __init__(self, nodes: int, bias: bool = False):
-        super().__init__(nodes)
+        super().__init__(nodes, None)
         self.weight = uniform((nodes, nodes), nodes)
         self.bias = uniform((nodes,), nodes) if bias else None
 
     def weights(self) -> Tensor:
         return self.weight.flatten()
-
-    def find_links(self) -> Links:
-        N = self.nodes
-        return Links(np.arange(N + 1) * N, np.tile(np.arange(N), N), np.arange(N * N))
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.linear(x, self.weight)
@@ -147,34 +139,32 @@ class Diagonal(Connectivity):
     """Every node acts on itself: h_i = w_i x_i. weight: (N,), or (1,) for all."""
 
     def __init__(self, nodes: int, shared: bool = False):
-        super().__init__(nodes)
+        which = np.arange(nodes) * (not shared)
+        super().__init__(nodes, Links.of(np.arange(nodes + 1), np.arange(nodes), which))
         self.weight = nn.Parameter(torch.ones(1 if shared else nodes))
 
     def weights(self) -> Tensor:
         return self.weight
-
-    def find_links(self) -> Links:
-        N = self.nodes
-        return Links(np.arange(N + 1), np.arange(N), np.arange(N) % len(self.weight))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.weight * x
 
 
 class Sparse(Connectivity):
-    """The links of a graph or matrix: whatever `oscillators.as_coupling` turns into `Edges`. weight: (E,)."""
+    """The links of a graph or sparse matrix: whatever `oscillators.as_coupling` turns into `Edges`. weight: (E,)."""
 
-    def __init__(self, edges: Edges):
-        super().__init__(edges.nodes)
+    def __init__(self, graph: Any):
+        edges = as_coupling(graph)
+        if not isinstance(edges, Edges):
+            raise TypeError(
+                f"`graph` must be a graph, a sparse matrix or Edges, but is {type(graph).__name__}; use AllToAll or Diagonal."
+            )
         order, start = edges.rows()
-        self._found = Links(start, edges.source[order], np.arange(len(order)))
+        super().__init__(edges.nodes, Links.of(start, edges.source[order], np.arange(len(order))))
         self.weight = nn.Parameter(torch.as_tensor(edges.sets()[0][order], dtype=torch.get_default_dtype()))
 
     def weights(self) -> Tensor:
         return self.weight
-
-    def find_links(self) -> Links:
-        return self._found
 
 
 def uniform(shape: Sequence[int], fan_in: int) -> nn.Parameter:

@@ -61,9 +61,9 @@ def orbit(cell: Cell, drive: Tensor, start: Parts, step: Step | None = None) -> 
 
 
 def last(cell: OscillatorCell, drive: Tensor, start: Parts, step: Step, *, undo: bool) -> tuple[Tensor, ...]:
-    """y and z after the last step, (B, N) each; some states are kept."""
+    """y and z after the last step, (B, N) each; some states are kept, and none where there are no gradients."""
     law, tensors = _law(cell, drive, step)
-    K = 0.0
+    K = 0.0 if torch.is_grad_enabled() else float("inf")
     if undo and cell.norm is None:
         K = stability.segment_length(cell, TOLERANCE[drive.dtype], torch.finfo(drive.dtype).eps)
     return _Last.apply(law, K, drive, *tensors, *start)
@@ -138,9 +138,10 @@ class _Scan(NamedTuple):
     def part(self, steps: slice) -> _Scan:
         return self._replace(drive=self.drive[steps])
 
-    def room(self) -> Tensor:
-        """For one part of the orbit, (T, N, B)."""
-        return self.drive.new_empty(self.drive.shape[0], self.drive.shape[2], self.drive.shape[1])
+    def room(self, moments: int | None = None) -> Tensor:
+        """For one part of the orbit, at so many moments or at all, (T, N, B)."""
+        T, B, N = self.drive.shape
+        return self.drive.new_empty(T if moments is None else moments, N, B)
 
 
 class _Bars(NamedTuple):
@@ -201,7 +202,7 @@ class _Last(torch.autograd.Function):
         kept: list[Tensor] = []
         for first in range(0, T, ctx.length):
             kept += state
-            new, none = [scan.room()[:1] for _ in start], scan.room()[:0]
+            new, none = [scan.room(1) for _ in start], scan.room(0)
             scan.part(slice(first, first + ctx.length)).forward(state, new, none)
             state = [part[0].T.contiguous() for part in new]
         ctx.law, ctx.undo = law, K >= 2
@@ -229,7 +230,7 @@ def _stretch(scan: _Scan, start: Parts, end: Parts, last: list[Tensor], bars: _B
     if undo:
         before = [x.clone() for x in sums]
         moment = [x.T[None] for x in end]
-        if scan.backward(start, moment, scan.room()[:0], none, last, bars) <= TOLERANCE[scan.drive.dtype]:
+        if scan.backward(start, moment, scan.room(0), none, last, bars) <= TOLERANCE[scan.drive.dtype]:
             return
         for x, old in zip(sums, before, strict=True):
             x.copy_(old)

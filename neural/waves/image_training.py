@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from neural.training import Task
-from neural.waves.images import ImageSequenceModel, loss
+from neural.waves.images import ImageRun, ImageSequenceModel, loss, misfit
+from neural.waves.latent import induced
 from neural.waves.turning import turned
 
 
@@ -19,6 +20,8 @@ class TurningTask(Task):
     Args:
         pixels, lattice, network: of `ImageSequenceModel`, and its options.
         lr: of Adam. frames: of a full turn. kl_weight: of the KL term.
+        velocity: of a wave on the sheet that is to mean the turn, in sites per frame along each axis: the loss then has
+            `wave_misfit`, too (chosen here; the published models have no such term).
         seed: of the first weights.
 
     Batches are (images,), numbers in [0, 1], (B, channel, height, width).
@@ -34,6 +37,7 @@ class TurningTask(Task):
         lr: float = 3e-3,
         frames: int = 18,
         kl_weight: float = 1.0,
+        velocity: float | list[float] | None = None,
         seed: int = 0,
     ):
         super().__init__()
@@ -43,5 +47,27 @@ class TurningTask(Task):
             self.network = ImageSequenceModel(pixels, lattice, **(network or {}))
 
     def loss(self, batch: tuple[Tensor]) -> Tensor:
-        films = turned(batch[0], self.hparams["frames"])
-        return loss(self.network(films), films).total(self.hparams["kl_weight"])
+        films, velocity = turned(batch[0], self.hparams["frames"]), self.hparams["velocity"]
+        run = self.network(films)
+        foreseen = loss(run, films).total(self.hparams["kl_weight"])
+        return foreseen if velocity is None else foreseen + wave_misfit(self.network, run, films, velocity)
+
+
+def wave_misfit(network: ImageSequenceModel, run: ImageRun, films: Tensor, velocity: float | Sequence[float]) -> Tensor:
+    """-log p of the second half of films, if the positions after the first half are only moved along the lattice.
+
+        p_τ = decode(roll(y_seen, τ velocity)),    τ = 0, ..., T - seen - 1,    seen = T/2
+
+    Args:
+        films: (T, B, ...), T >= 2, and the `run` over them.
+
+    Returns:
+        One number: the sum over pixels, its mean over frames and members.
+    """
+    seen = len(films) // 2
+    if seen == 0:
+        raise ValueError(
+            "`films` must have at least 2 frames, one to be seen and one to be foreseen, but has 1; add some."
+        )
+    moved = induced(run.orbit.y[seen - 1], network.sheet.lattice, velocity, len(films) - seen)
+    return misfit(network.decode(moved), films[seen:]).sum(-1).mean()

@@ -90,6 +90,10 @@ class ImageSequenceModel(nn.Module):
         mean, log_variance = self.encode(frames)
         if log_variance is not None:
             shape = (len(frames) + 1, *mean.shape[1:])
+            if noise is not None and noise.shape != shape:
+                raise ValueError(
+                    f"`noise` must have shape {shape}, but has {tuple(noise.shape)}; the first is for the start."
+                )
             noise = (
                 torch.randn(shape, generator=generator, dtype=mean.dtype, device=mean.device)
                 if noise is None
@@ -122,6 +126,10 @@ class ImageSequenceModel(nn.Module):
     @torch.no_grad()
     def forecast(self, frames: Tensor, steps: int) -> Tensor:
         """Closed loop: the frames that follow, (steps, B, P), each seen by the model as its next input; without noise."""
+        if steps < 1:
+            raise ValueError(
+                f"`steps` must be at least 1, but is {steps}; the first frame follows those that are given."
+            )
         mean, _ = self.encode(self._flat(frames))
         drives = self.drive(mean)
         state = self.sheet.run(drives, Orbit(drives[0], torch.zeros_like(drives[0]))).at(-1)
@@ -134,9 +142,10 @@ class ImageSequenceModel(nn.Module):
     def _flat(self, frames: Tensor) -> Tensor:
         check_sequence("frames", frames)
         flat = frames.flatten(2)
-        if flat.shape[-1] != self.pixels:
+        if flat.shape[-1] != self.pixels or not flat.is_floating_point():
             raise ValueError(
-                f"`frames` must have {self.pixels} pixels, but have shape {tuple(frames.shape)}; (T, B, ...) is meant."
+                f"`frames` must have {self.pixels} pixels, numbers in [0, 1], but are {frames.dtype} of {tuple(frames.shape)}; "
+                "(T, B, ...) is meant; divide bytes by 255."
             )
         return flat
 
@@ -154,12 +163,16 @@ class Loss(NamedTuple):
 
 def loss(run: ImageRun, frames: Tensor) -> Loss:
     """How badly a run predicts each next frame (after the last comes the first), and KL(N(μ, σ²), N(0, 1))."""
-    target = frames.flatten(2).roll(-1, 0)
-    misfit = functional.binary_cross_entropy(run.probs.clamp(0, 1), target, reduction="none")
+    missed = misfit(run.probs, frames.roll(-1, 0))
     mean, log_variance = run.encoded
     if log_variance is None:
-        return Loss(misfit, misfit.new_zeros(1))
-    return Loss(misfit, (mean**2 + log_variance.exp() - 1 - log_variance) / 2)
+        return Loss(missed, missed.new_zeros(1))
+    return Loss(missed, (mean**2 + log_variance.exp() - 1 - log_variance) / 2)
+
+
+def misfit(probs: Tensor, frames: Tensor) -> Tensor:
+    """-log p of every pixel of frames (T, B, ...), with probabilities (T, B, P): (T, B, P)."""
+    return functional.binary_cross_entropy(probs.clamp(0, 1), frames.flatten(2), reduction="none")
 
 
 def log_weights(run: ImageRun, frames: Tensor) -> Tensor:

@@ -73,26 +73,21 @@ def weights_bar(links, x, h, bar):
 
 
 @function_kernel
-def squash_bar(sigma, s, bar):
-    """Row s <- σ' bar, where s = σ(a)."""
-    zero, one = s.dtype.type(0), s.dtype.type(1)
+def slope(sigma, s, one):
+    """σ' where σ has the value s; one: in the precision of s."""
     if sigma == 1:
-        for b in range(len(s)):
-            s[b] = (one - s[b] * s[b]) * bar[b]
-    elif sigma == 2:
-        for b in range(len(s)):
-            s[b] = bar[b] if s[b] > zero else zero
-    else:
-        s[:] = bar
+        return one - s * s
+    return one if sigma == 0 or s > 0 else s - s
 
 
 @function_kernel
 def advance_bar(c, sigma, s, x, xbar, c_bar):
     """xbar <- the cotangent before the step, but for the field's part; s <- that of the field; c_bar += (if not empty)."""
-    N, h = len(s), np.empty(s.shape[1], s.dtype)
+    (N, L), one = s.shape, s.dtype.type(1)
     if len(x) == N:
         for i in range(N):
-            squash_bar(sigma, s[i], xbar[i])
+            for b in range(L):
+                s[i, b] = slope(sigma, s[i, b], one) * xbar[i, b]
         xbar[:] = 0
         return
     for i in range(N):
@@ -105,13 +100,11 @@ def advance_bar(c, sigma, s, x, xbar, c_bar):
             c_bar[3, i] += dot(q, y)
             c_bar[4, i] += dot(q, z)
             c_bar[5, i] += dot(q, si)
-        for b in range(len(h)):
-            h[b] = ys * p[b] + zs * q[b]
-        for b in range(len(p)):
-            pb = p[b]
-            p[b] = yy * pb + zy * q[b]
-            q[b] = yz * pb + zz * q[b]
-        squash_bar(sigma, si, h)
+        for b in range(L):  # one loop over three rows: with more of them the compiler gives up on vectors
+            pb, qb = p[b], q[b]
+            p[b] = yy * pb + zy * qb
+            q[b] = yz * pb + zz * qb
+            si[b] = slope(sigma, si[b], one) * (ys * pb + zs * qb)
 
 
 @function_kernel

@@ -44,6 +44,8 @@ def induced(y: Tensor, lattice: Sequence[int], velocity: float | Sequence[float]
     Note: positive velocities move to higher indices; `OneWay` connections move activity to lower ones.
     """
     velocities = [velocity] if isinstance(velocity, int | float) else list(velocity)
+    if steps < 1:
+        raise ValueError(f"`steps` must be at least 1, but is {steps}; the first one is the wave as it stands.")
     if any(abs(v) > n / 2 for v, n in zip(velocities, lattice[1:], strict=False)):
         raise ValueError(
             f"`velocity` must not exceed half the lattice {tuple(lattice[1:])} per step, but is {velocity}; on a ring of n "

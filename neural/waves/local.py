@@ -50,9 +50,9 @@ class Local(Connectivity):
         checks.one_of("sharing", sharing, ("shared", "separate", "mixed"))
         C, space = self.lattice[0], math.prod(self.lattice[1:])
         self.inputs = C if inputs is None or sharing != "mixed" else inputs
-        super().__init__(C * space, self.inputs * space)
         self.sharing = sharing
         self.groups = {"shared": (1, 1), "separate": (C, 1), "mixed": (C, self.inputs)}[sharing]
+        super().__init__(C * space, self.find_links(), self.inputs * space)
         fan_in = self.groups[1] * math.prod(self.size)
         self.weight = uniform(self.weight_shape(), fan_in)
         self.bias = uniform(self.bias_shape(), fan_in) if bias else None
@@ -71,17 +71,18 @@ class Local(Connectivity):
         return self.kernel().flatten()
 
     def find_links(self) -> Links:
+        """The links, by number of the weight."""
         return self._links(np.arange(math.prod((*self.groups, *self.size))).reshape(*self.groups, 1, -1))
 
     def _links(self, which: np.ndarray) -> Links:
         """which: number of the weight, (C or 1, inputs or 1, site or 1, tap)."""
-        C, near = self.lattice[0], neighbours(self.lattice[1:], self.size)
+        (C, *space), near = self.lattice, neighbours(self.lattice[1:], self.size)
         own = np.arange(C)[:, None] if self.sharing != "mixed" else np.arange(self.inputs)[None, :]
         sender = own[..., None, None] * len(near) + near  # (C or 1, inputs or 1, site, tap)
         full = (C, self.groups[1], *near.shape)
-        start = np.arange(self.nodes + 1) * self.groups[1] * near.shape[1]
+        start = np.arange(C * math.prod(space) + 1) * self.groups[1] * near.shape[1]
         sender, which = (np.broadcast_to(part, full).swapaxes(1, 2).ravel() for part in (sender, which))
-        return Links(start, sender, which)
+        return Links.of(start, sender, which)
 
     def offset(self) -> Tensor | None:
         if self.bias is None:
@@ -150,7 +151,7 @@ class Untied(Local):
 
     def find_links(self) -> Links:
         sites, count = math.prod(self.lattice[1:]), math.prod(self.size)
-        return self._links(np.arange(self.weight.numel()).reshape(*self.groups, sites, count))
+        return self._links(np.arange(math.prod(self.weight_shape())).reshape(*self.groups, sites, count))
 
     def weights(self) -> Tensor:
         return self.weight.flatten()

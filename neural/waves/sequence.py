@@ -71,6 +71,12 @@ class SequenceNetwork(nn.Module):
                 )
             return self.encode(self.embedding(u))
         check_sequence("u", u)
+        inputs = getattr(self.encode, "in_features", u.shape[-1])
+        if u.ndim != 3 or u.shape[-1] != inputs or not u.is_floating_point():
+            raise ValueError(
+                f"`u` must be numbers (T, B, {inputs}), but has shape {tuple(u.shape)} and dtype {u.dtype}; the inputs of a "
+                "step are the last axis, and bytes are divided by 255."
+            )
         return self.encode(u)
 
 
@@ -137,7 +143,7 @@ def wave_machine(
     Source: Keller and Welling 2023.
     """
     checks.one_of("topology", topology, ("torus", "rings", "uncoupled"))
-    side = math.isqrt(nodes)
+    side = math.isqrt(max(nodes, 0))
     if topology != "uncoupled" and side * side != nodes:
         raise ValueError(
             f"`nodes` must be a square number for a square sheet, but is {nodes}; use {side**2} or {(side + 1) ** 2}."

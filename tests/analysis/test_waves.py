@@ -103,6 +103,19 @@ def test_a_wave_on_a_torus_has_a_velocity_along_its_gradient():
     assert winding_number(labelled, dim="width").dims == ("height", "time")
 
 
+@pytest.mark.parametrize("Omega", [1.5, -1.5])
+def test_a_wave_with_two_turns_along_one_edge_of_a_torus_and_one_along_the_other(Omega):
+    y, x = np.indices((10, 16))
+    kappa = 2 * np.pi * np.array([2 / 10, 1 / 16])  # k = (2, 1)
+    theta = np.angle(np.exp(1j * (kappa[0] * y + kappa[1] * x + Omega * TIMES[:, None, None])))
+    found = wave_velocity(theta, TIMES, dim=("height", "width"))
+    np.testing.assert_allclose(found.velocity, -Omega * kappa / (kappa @ kappa), rtol=EXACT)
+    assert (np.sign(found.velocity) == -np.sign(Omega)).all()  # θ = κx + Ωt moves to lower indices
+    assert (found.error < EXACT).all()
+    later = kappa @ found.velocity * 3.0 + Omega * 3.0  # who moves with the wave keeps its phase
+    assert later == pytest.approx(0, abs=EXACT)
+
+
 def test_an_uncertain_component_of_the_gradient_counts_in_both_of_the_velocity():
     y, x = np.indices((8, 12))
     turns = np.repeat([1.0, 2.0], [120, 80])

@@ -199,3 +199,8 @@ def test_images_that_cannot_be_tiled_or_seen_are_refused(images, options, error,
 def test_features_that_cannot_be_clustered_are_refused(cells, k, error, says):
     with pytest.raises(error, match=says):
         clusters(cells, k)
+
+
+def test_a_number_of_components_below_one_is_named():
+    with pytest.raises(ValueError, match="`components` must be an integer and at least 1, but is 0; None clusters"):
+        clusters(torch.ones(1, 2, 2, 3), 2, components=0)

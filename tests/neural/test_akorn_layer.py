@@ -10,7 +10,7 @@ from torch import nn
 
 import analysis
 from benchmarks.living import most_memory
-from neural.akorn import Antisymmetric, Attention, Convolution, KuramotoLayer, PairFrequency
+from neural.akorn import Antisymmetric, Attention, Convolution, DenseMap, KuramotoLayer, PairFrequency, kuramoto_layer
 from neural.akorn.layer import NodeField
 from neural.akorn.parts import initialize
 from oscillators import Dense, Kuramoto, SphereKuramoto, simulate
@@ -119,6 +119,35 @@ def test_the_lyapunov_function_falls_for_symmetric_connections(rng, step):
     assert V[0] - V[-1] > 1.0
 
 
+@pytest.mark.parametrize(
+    ("build", "grid"),
+    [
+        (lambda symmetric: Convolution(6, 3, 2, symmetric), GRID),
+        (lambda symmetric: Convolution(6, 3, 1, symmetric), (6,)),
+        (lambda symmetric: DenseMap(6, GRID, symmetric), GRID),
+    ],
+    ids=["plane", "line", "dense"],
+)
+def test_the_lyapunov_function_falls_for_symmetric_matrices(rng, build, grid):
+    """V = -Σ_i ⟨x_i, J[x]_i / 2 + c_i⟩ with full matrices J_ij; as drawn they are not symmetric, and it rises at times."""
+    x, c = normal(rng, 2, 1, *grid, 6)
+    for symmetric in (True, False):
+        layer = KuramotoLayer(build(symmetric), 6, 3)
+        initialize(layer, rng)
+        layer.connectivity.weight.data *= 6  # so that J matters beside c
+        states = layer.run(x, c, 300, 0.01, states=True).states.flatten(-2)
+        act, bias = layer.connectivity.prepare(grid)
+        V = torch.stack([-(one * (act(one) / 2 + c + bias)).sum() for one in states])
+        assert bool((torch.diff(V) < 0).all()) == symmetric
+
+
+def test_dense_connections_are_one_matrix(rng):
+    connectivity, x = DenseMap(4, (2, 3)), normal(rng, 5, 2, 3, 4)
+    connectivity.bias.data = normal(rng, 4)
+    expected = x.flatten(1) @ connectivity.weight.T + connectivity.bias.repeat(6)
+    torch.testing.assert_close(connectivity(x).flatten(1), expected)
+
+
 def test_energies_are_those_of_the_states_and_the_last_is_there(rng):
     layer, K = scalar_layer(rng, omega=PairFrequency)
     x, c = pair(rng, layer, 3)
@@ -139,6 +168,23 @@ def test_identity_for_a_missing_rotation_is_a_slower_step(rng, gamma):
     y = (published.connectivity(raw.flatten(-2)) + c).view_as(raw)
     moved = raw + gamma * (raw + y - (raw * y).sum(-1, keepdim=True) * raw)
     torch.testing.assert_close(published(x, c, 1, gamma), (moved / moved.norm(dim=-1, keepdim=True)).flatten(-2))
+
+
+@pytest.mark.parametrize("step", ["euler", "exponential"])
+def test_oscillators_at_zero_have_finite_states_and_gradients(rng, step):
+    """Half of them; with a field of others, and with none at all."""
+    for strength in (1.0, 0.0):
+        layer = convolution_layer(rng, 2, step=step)
+        for parameter in layer.parameters():
+            parameter.data *= strength
+        x, c = pair(rng, layer)
+        x[..., :2] = 0
+        leaves = [x.requires_grad_(), *layer.parameters()]
+        run = layer.run(x, strength * c, 3, 0.5, states=True, energies=True)
+        lengths = run.states.norm(dim=-1)
+        torch.testing.assert_close(lengths[1:, ..., 0], torch.full_like(lengths[1:, ..., 0], strength))
+        gradients = torch.autograd.grad(run.x.sum() + run.energies.sum(), leaves)
+        assert all(gradient.isfinite().all() for gradient in gradients)
 
 
 def test_an_exponential_step_follows_the_great_circle(rng):
@@ -297,7 +343,9 @@ def test_without_projection_the_whole_field_moves_the_state(rng):
     [
         (lambda layer, x, c: layer(x[..., :5], c, 1), r"`x` must have shape \(B, \*grid, 8\)"),
         (lambda layer, x, c: layer(x, c[:, :2], 1), "`c` must have the shape of `x`"),
-        (lambda layer, x, c: layer(x, c, 0), "`T` must be at least 1, but is 0"),
+        (lambda layer, x, c: layer(x, c, 0), "`T` must be an integer and at least 1, but is 0"),
+        (lambda layer, x, c: layer(x, c, 2.5), "`T` must be an integer and at least 1, but is 2.5"),
+        (lambda layer, x, c: layer(x.long(), c, 1), "`x` must be floating point, but has dtype torch.int64"),
         (lambda layer, x, c: layer(x[:, 0], c[:, 0], 1), "2 axes between batch and channels"),
         (lambda layer, x, c: KuramotoLayer(NoAction(), 8, 3), "`ch` must be a multiple of n >= 2, but is 8 with n = 3"),
         (lambda layer, x, c: KuramotoLayer(NoAction(), 8, 4, omega_off="none"), "`omega_off` must be one of"),
@@ -312,6 +360,15 @@ def test_without_projection_the_whole_field_moves_the_state(rng):
         ),
         (lambda layer, x, c: Convolution(8, 4), "`ksize` must be odd, but is 4"),
         (lambda layer, x, c: Convolution(8, 3, 3), "`dims` must be 1 or 2, but is 3"),
+        (
+            lambda layer, x, c: DenseMap(8, (2, 2))(x),
+            r"`x` must have the grid of the layer, \(2, 2\), but has \(3, 4\)",
+        ),
+        (
+            lambda layer, x, c: kuramoto_layer("dense", 8, 4),
+            "`at` must be the size of the grid for J='dense', but is None",
+        ),
+        (lambda layer, x, c: kuramoto_layer("attn", 8, 4, symmetric=True), "`symmetric` must be False for J='attn'"),
         (lambda layer, x, c: PairFrequency(7, 2), "`ch` must be a multiple of n >= 2, but is 7"),
         (lambda layer, x, c: Antisymmetric(7, 2), "`ch` must be a multiple of n >= 2, but is 7"),
         (lambda layer, x, c: layer(x, c, 1, torch.ones(2)), r"`gamma` must be one number, but has shape \(2,\)"),
@@ -319,5 +376,5 @@ def test_without_projection_the_whole_field_moves_the_state(rng):
 )
 def test_mistakes_are_named(rng, call, message):
     layer = convolution_layer(rng, 4)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         call(layer, *pair(rng, layer))

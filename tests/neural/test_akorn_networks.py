@@ -48,7 +48,12 @@ NETWORKS = {
     "sudoku 4 x 4": (lambda **options: small_sudoku(box=(2, 2), **options), lambda: board(4)),
     "sudoku 6 x 6": (lambda **options: small_sudoku(box=(2, 3), **options), lambda: board(6)),
     "sudoku without attention": (lambda **options: small_sudoku(J="conv", **options), board),
+    "sudoku, symmetric": (
+        lambda **options: small_sudoku(box=(2, 2), J="dense", symmetric=True, **options),
+        lambda: board(4),
+    ),
     "objects": (small_objects, images),
+    "objects, dense": (lambda **options: small_objects(J=["dense", "attn"], **options), images),
     "classifier": (small_classifier, images),
     "mixed classifier": (
         lambda **options: small_classifier(J=["conv", "conv", "attn"], T=[3, 2, 1], **options),
@@ -265,14 +270,17 @@ def test_boxes_may_be_oblong():
     [
         (lambda: small_sudoku()(board(4)), ValueError, r"shape \(B, 9, 9\) for boxes of 3 x 3, but is \(2, 4, 4\)"),
         (lambda: small_sudoku()(board().float()), TypeError, "`boards` must hold integers"),
-        (lambda: small_sudoku()(board(), T=0), ValueError, "`T` must be at least 1"),
+        (lambda: small_sudoku()(board(), T=0), ValueError, "`T` must be an integer and at least 1"),
+        (lambda: SudokuAKOrN(16, 4, 0), ValueError, "`L` must be an integer and at least 1, but is 0"),
+        (lambda: ObjectAKOrN(16, 4, 0), ValueError, "`L` must be an integer and at least 1, but is 0"),
+        (lambda: small_classifier(ensemble=0), ValueError, "`ensemble` must be an integer and at least 1"),
         (lambda: small_sudoku(head=3), TypeError, "head"),
         (lambda: small_objects()(images()[0]), ValueError, r"shape \(B, 3, height, width\)"),
         (lambda: small_objects()(images() * torch.nan), ValueError, "`images` must be finite"),
         (lambda: small_objects()((255 * images()).byte()), TypeError, "`images` must be floating point"),
         (lambda: small_objects(J=["attn"]), ValueError, "`J` must have one entry for each of the 2 layers"),
         (lambda: small_objects(psize=5), ValueError, "`imsize` must be a multiple of `psize`"),
-        (lambda: small_objects(J="dense"), ValueError, "`J` must be one of"),
+        (lambda: small_objects(J="sparse"), ValueError, "`J` must be one of"),
         (lambda: small_objects(omega="all"), ValueError, "`omega` must be one of"),
         (
             lambda: small_classifier(ensemble=2)(images(), images()),

@@ -132,3 +132,9 @@ def test_the_two_copies_of_a_shared_layer_must_agree():
     state["layers.1.0.1.bias"] = state["layers.1.0.1.bias"] + 1
     with pytest.raises(ValueError, match=r"same `layers.1.0.0.bias` and `layers.1.0.1.bias`"):
         network_from(state)
+
+
+@pytest.mark.parametrize("source", ["model.pth", torch.nn.Linear(2, 2)])
+def test_what_is_no_state_dict_is_named(source):
+    with pytest.raises(TypeError, match=r"`source` must be a state dict, but is (str|Linear); write torch\.load"):
+        network_from(source)

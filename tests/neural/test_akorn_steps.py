@@ -1,11 +1,11 @@
-"""The compiled loops of a layer are the core's law and projection, and their derivatives."""
+"""The compiled loops of a layer are the core's law and projection, and their derivatives; zeros have none."""
 
 import pytest
 import torch
 
 from neural.akorn import kernels
 from neural.akorn.frequency import PlaneRotation
-from neural.akorn.steps import SPHERE, euler, exponential, local_field
+from neural.akorn.steps import SPHERE, euler, exponential, local_field, unit, untangent
 from neural.akorn.turning import turn
 
 KINDS = [torch.float32, torch.float64]
@@ -56,6 +56,29 @@ def test_a_step_without_planes_is_the_law_and_the_projection(rotation):
         rotation.weight.data -= rotation.weight.data.mT.clone()
         x = SPHERE.project(x)
     assert_same(lambda x, y, c: euler(x, y, c, rotation, 0.5), law_and_projection, x, y, c)
+
+
+@pytest.mark.parametrize("usable", [True, False])
+@pytest.mark.parametrize("step", [euler, exponential, untangent])
+def test_an_oscillator_at_zero_goes_to_its_field_or_stays(step, usable, monkeypatch):
+    """The first has a field, the second has none, the third is no zero and has none."""
+    monkeypatch.setattr(kernels, "usable", lambda *tensors: usable)
+    x, y = torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.6, 0.8]]), torch.tensor([[0.0, 3.0], [0.0, 0.0], [0.0, 0.0]])
+    leaves = [value.requires_grad_() for value in (x, y, torch.zeros(3, 2))]
+    moved = step(*leaves, None, 0.5)
+    torch.testing.assert_close(moved, torch.tensor([[0.0, 1.0], [0.0, 0.0], [0.6, 0.8]]))
+    for gradient in torch.autograd.grad(moved.sum(), leaves):
+        assert gradient.isfinite().all()
+        assert (gradient[1] == 0).all()
+
+
+def test_zero_is_the_only_vector_without_a_direction():
+    x = torch.tensor([[0.0, 0.0], [3e-15, 4e-15], [3.0, 4.0]])
+    direction = unit(x.requires_grad_())
+    torch.testing.assert_close(direction, torch.tensor([[0.0, 0.0], [0.6, 0.8], [0.6, 0.8]]))
+    (gradient,) = torch.autograd.grad(direction.sum(), x)
+    assert (gradient[0] == 0).all()
+    assert gradient.isfinite().all()
 
 
 def test_views_of_other_layouts_step_alike():

@@ -8,7 +8,7 @@ from neural.akorn import SudokuAKOrN, board_scores, broken_rules, small_boards, 
 from neural.akorn.boards import filled, legal
 from neural.akorn.parts import NetworkRun
 from neural.akorn.sudoku_small import BOX
-from neural.akorn.voting import CRITERIA, _starts, against_copies, criteria_table
+from neural.akorn.voting import CRITERIA, Votes, _starts, against_copies, concordance, criteria_table
 
 SOME = small_boards(5, (6, 10))
 BY = ("sum", "last", "confidence", broken_rules(BOX))
@@ -122,6 +122,21 @@ def test_accuracy_is_known_for_every_number_of_copies():
     assert against_copies(stopped, SOME.puzzles, SOME.solutions).tolist() == [[0, 0, 1, 1]]
 
 
+def test_concordance_counts_pairs_of_a_right_and_a_wrong_copy_of_one_board():
+    """Two boards: of the first, copies 0 and 1 are right; of the second, copy 1 is, and copy 3 was not needed."""
+    boards, solutions = SOME.puzzles[:2], SOME.solutions[:2]
+    answers = solutions[:, None].repeat(1, 4, 1, 1)
+    for board, copy in ((0, 2), (0, 3), (1, 0), (1, 2), (1, 3)):
+        answers[board, copy] = 5 - answers[board, copy]
+    criteria = torch.tensor([[[1.0, 4.0, 2.0, 4.0], [3.0, 1.0, 0.0, torch.nan]]]).repeat(2, 1, 1)
+    criteria[1] *= -1
+    votes = Votes(torch.empty(0), torch.empty(0), criteria, answers)
+    found = concordance(votes, boards, solutions)
+    torch.testing.assert_close(found, torch.tensor([3.5, 2.5]) / 6)  # 1 < 2, 1 < 4, 4 > 2, 4 = 4; 1 < 3, 1 > 0
+    single = votes._replace(answers=answers[:, :1], criteria=criteria[..., :1])
+    assert concordance(single, boards, solutions).isnan().all()
+
+
 def test_criteria_and_correctness_of_all_copies_are_labelled():
     votes = vote(Guesser(right=[2]), SOME.puzzles, 4)
     table = criteria_table(votes, SOME.puzzles, SOME.solutions)
@@ -145,7 +160,8 @@ def test_filled_boards_are_judged_by_the_rules():
         ({"K": 0}, "`K` and `chunk` must be at least 1, but are 0 and 1024"),
         ({"K": 2, "chunk": 0}, "`K` and `chunk` must be at least 1, but are 2 and 0"),
         ({"K": 2, "by": "votes"}, "`by` must be one of"),
-        ({"K": 2, "T": 0}, "`T` must be at least 1"),
+        ({"K": 2, "T": 0}, "`T` must be an integer and at least 1"),
+        ({"K": 2, "by": []}, "`by` must name a criterion"),
     ],
 )
 def test_a_vote_that_cannot_be_held_is_named(network, arguments, says):

@@ -46,9 +46,10 @@ def test_the_contrast_is_its_definition(features, patch, rng):
     assert torch.allclose(found, naive(contrast, magnitude, phase, sample), atol=1e-12)
 
 
-def test_the_published_formulation_gives_the_same_value_and_gradient(rng):
-    contrast, (magnitude, phase) = Contrast(5, 2, 3, 4, 6, patch=2), maps(rng, 2, 3, 8, 8)
-    sample, phase = contrast.sample(16, rng), phase.requires_grad_()
+@pytest.mark.parametrize("side", [6, 8])  # 9 positions of 12 components, fewer than components; and 16
+def test_the_published_formulation_gives_the_same_value_and_gradient(side, rng):
+    contrast, (magnitude, phase) = Contrast(5, 2, 3, 4, 6, patch=2), maps(rng, 2, 3, side, side)
+    sample, phase = contrast.sample(side**2 // 4, rng), phase.requires_grad_()
     mine, theirs = contrast(magnitude, phase, sample), published_contrast(contrast, magnitude, phase, sample)
     assert torch.allclose(mine, theirs, atol=1e-12)
     assert torch.allclose(*(torch.autograd.grad(loss, phase)[0] for loss in (mine, theirs)), atol=1e-12)
@@ -79,7 +80,7 @@ def test_the_gradient_is_that_of_the_value(rng):
 
 def test_an_anchor_is_never_its_own_partner_among_equals():
     contrast, N = Contrast(8, 1, 4, 1, 3), 8
-    for address in (torch.zeros(1, N, 2), torch.ones(1, N, 2)):  # all at distance 1, all at distance 0
+    for address in (torch.zeros(1, N, 2), torch.ones(1, N, 2), torch.zeros(1, N, 9)):  # all at distance 1, 0, 1
         sample = Sample(torch.arange(N), torch.tensor([1, 2, 3]), torch.tensor([N - 1]))
         positives, negatives = contrast.partners(address.mT, sample)
         for i in range(N):
@@ -161,6 +162,15 @@ def test_maps_that_are_too_small_are_refused(rng):
         contrast(*maps(rng, 2, 3, 3, 3))
     with pytest.raises(ValueError, match=r"`patch` must divide the sides of the map, \(5, 6\), but is 2"):
         Contrast(5, 1, 2, 4, 10, patch=2)(*maps(rng, 2, 3, 5, 6))
+
+
+def test_maps_of_two_shapes_are_refused(rng):
+    magnitude, phase = maps(rng, 2, 3, 5, 5)
+    for other in (phase[:1], phase[..., :4]):
+        with pytest.raises(ValueError, match=r"must be maps of one shape \(B, C, H, W\), but are \(2, 3, 5, 5\) and"):
+            Contrast(5, 1, 2, 4, 10)(magnitude, other)
+    with pytest.raises(ValueError, match=r"must be maps of one shape .* \(3, 5, 5\) and \(3, 5, 5\)"):
+        Contrast(5, 1, 2, 4, 10)(magnitude[0], phase[0])
 
 
 def test_memory_grows_with_anchors_times_positions_only(rng):

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from neural.autoencoders import (
-    Run,
     clusters_guessed,
     colour_features,
     direction_colours,
@@ -48,6 +47,12 @@ def test_channels_stand_as_pairs():
 def test_an_unknown_weighting_is_an_error():
     with pytest.raises(ValueError, match="`weighting` must be one of 'published', 'plain', but is 'clean'"):
         phase_features(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2), weighting="clean")
+
+
+def test_a_threshold_that_is_no_magnitude_is_an_error():
+    for threshold in (0.0, -1.0):  # the published code has -1 for our None
+        with pytest.raises(ValueError, match=r"`threshold` must be one positive number.*None trusts all magnitudes"):
+            phase_features(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2), threshold=threshold)
 
 
 def test_directions_are_means_over_the_channels_that_are_seen():
@@ -108,6 +113,13 @@ def test_an_output_without_magnitude_is_one_cluster():
     assert (segments(features, truth) == 0).all()
 
 
+def test_an_image_without_pixels_to_cluster_is_named():
+    truth, phase = scene()
+    truth[1] = -1
+    with pytest.raises(ValueError, match="`truth` must leave pixels to cluster, but all of image 1 are negative"):
+        object_scores(phase_features(torch.ones_like(phase), phase), truth)
+
+
 def test_labels_of_other_pixels_are_refused():
     truth, phase = scene()
     features = phase_features(torch.ones_like(phase), phase)
@@ -141,8 +153,8 @@ def test_controls_know_colour_and_place_and_nothing_else():
 def test_directions_are_hues_and_magnitudes_brightness():
     angle = torch.tensor([0.0, 2 * math.pi / 3, -2 * math.pi / 3, math.pi])
     z = torch.stack([0.5 * angle.cos(), 0.5 * angle.sin(), torch.full((4,), 0.5)]).view(3, 1, 1, 1, 4)
-    found = direction_colours(Run(None, None, (), (z,)))[0, :, 0].T
+    found = direction_colours(z)[0, :, 0].T
     wanted = 0.5 * torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1]])
     assert torch.allclose(found, wanted, atol=1e-6)
     longer = from_vectors(torch.tensor([0.6, -0.8, 0.0, 0.0]).view(1, 4, 1, 1, 1).expand(1, 4, 2, 1, 1))
-    assert direction_colours(Run(None, None, (), (longer,)))[0, :, 0, 0].tolist() == pytest.approx([0.8, 0.1, 0.5])
+    assert direction_colours(longer)[0, :, 0, 0].tolist() == pytest.approx([0.8, 0.1, 0.5])

@@ -3,9 +3,11 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from benchmarks.contrastive import published_loss
 from neural.autoencoders import (
     CAE,
     CAEPlusPlus,
@@ -16,8 +18,10 @@ from neural.autoencoders import (
     autoencoder_from,
     load_published,
     published_weights,
+    spread_phases,
 )
 from neural.autoencoders.activations import to_vectors
+from neural.autoencoders.ctcae import angles
 from neural.checkpoints import load_autoencoder, save_autoencoder
 
 TINY = {"image": (3, 16, 16), "channels": (4, 4, 6), "strides": (2, 1, 2), "linear": 8}
@@ -153,6 +157,50 @@ def test_the_loss_of_ctcae_is_the_sum_of_its_terms(rng):
     assert all(torch.equal(losses[name], again[name]) for name in losses)
 
 
+def test_silent_units_have_the_published_angles(rng):
+    """Products of 0 with exp(iφ) have the angle π in the second quadrant alone; those of other codes have ±π on the left."""
+    contrast = Contrast(16, 1, 5, 8, 20, patch=2)
+    network = CtCAE(**TINY, encoder_contrast=None, decoder_contrast=contrast, weight=1.0, generator=rng).double()
+    spread_phases(network, generator=rng)
+    torch.nn.init.constant_(network.decoder.convolutions[-1].norm.bias, 1.0)
+    x = images_for(network, rng).double()
+    samples = {"decoder": contrast.sample(64, rng)}
+    z = network.run(x).z
+    silent, left, below = z[2] == 0, z[0].signbit(), z[1].signbit()
+    assert 10 < (silent & left & below).sum() < silent.sum() < 0.5 * silent.numel()
+    ours, theirs = network.losses(x, samples=samples)["total"], published_loss(network, x, samples)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-10)
+    assert set(angles(z)[silent].abs().tolist()) == {0.0, math.pi}
+    pulled = [torch.autograd.grad(loss, list(network.parameters())) for loss in (ours, theirs)]
+    assert all(torch.allclose(a, b, atol=1e-9) for a, b in zip(*pulled, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("phases", "message"),
+    [
+        (
+            torch.zeros(2, 1, 16, 16),
+            r"shape and precision .* \(2, 3, 16, 16\) in torch.float32, but are \(2, 1, 16, 16\)",
+        ),
+        (torch.zeros(2, 3, 16, 16).double(), "but are .* in torch.float64"),
+        (np.zeros((2, 3, 16, 16)), "but are ndarray"),
+        (torch.full((2, 3, 16, 16), math.nan), "`phases` must be finite"),
+    ],
+)
+def test_phases_that_are_none_are_refused(phases, message, rng):
+    network = CAEPlusPlus(**TINY, generator=rng)
+    with pytest.raises(ValueError, match=message):
+        network(images_for(network, rng), phases=phases)
+
+
+def test_contrasts_and_samples_of_other_kinds_are_refused(rng):
+    with pytest.raises(TypeError, match="`encoder_contrast` must be a Contrast or None, but is a dict"):
+        CtCAE(**TINY, encoder_contrast={"anchors": 4})
+    network = CtCAE(**TINY, **CONTRASTS, generator=rng)
+    with pytest.raises(ValueError, match="`samples` must be of encoder, decoder, but has 'decodr'"):
+        network.losses(images_for(network, rng), samples={"decodr": CONTRASTS["decoder_contrast"].sample(256, rng)})
+
+
 def test_a_contrast_can_be_off(rng):
     network = CtCAE(**TINY, encoder_contrast=None, decoder_contrast=None, generator=rng)
     losses = network.losses(images_for(network, rng))
@@ -242,6 +290,18 @@ def test_other_weights_are_refused(rng):
         (lambda: GreyCAE.published(64), "`side` must be one of 32, but is 64"),
         (lambda: CtCAE.published(48), "`side` must be one of 32, 64, 96, but is 48"),
         (lambda: RotatingAutoencoder.published("shapes"), "`name` must be one of '4shapes'"),
+        (lambda: CAEPlusPlus(strides=(2, 0, 2, 1, 2)), "`strides` must be whole numbers from 1, but one is 0"),
+        (lambda: CAEPlusPlus(kernels=0), "`kernels` must be whole numbers from 1"),
+        (lambda: GreyCAE(hidden=0), "`channels` must be whole numbers from 1"),
+        (lambda: CAEPlusPlus(linear=0), "`linear` must be whole numbers from 1"),
+        (lambda: RotatingAutoencoder(hidden=0), "`hidden` must be whole numbers from 1"),
+        (lambda: CtCAE((3, 16, 16)), r"`decoder_contrast` must fit its map, \(16, 16\): `top_k` must be less"),
+        (
+            lambda: CtCAE(decoder_contrast=Contrast(9, 1, 5, 8, 100, patch=3)),
+            r"`decoder_contrast` must fit its map, \(32, 32\): `patch` must divide",
+        ),
+        (lambda: CtCAE(weight=-1.0), "`weight` must be 0 or positive"),
+        (lambda: CtCAE(weight=math.nan), "`weight` must be finite"),
     ],
 )
 def test_networks_that_cannot_be_are_refused(build, message):
@@ -257,8 +317,14 @@ def test_networks_that_cannot_be_are_refused(build, message):
         (lambda x: x.where(x > 0.5, math.nan), ValueError, r"`images` must be in \[0, 1\]"),
         (lambda x: x.double(), TypeError, "precision of the weights, torch.float32, but are torch.float64"),
         (lambda x: (255 * x).byte(), TypeError, "torch.uint8; write images.to.* divide by 255"),
-        (lambda x: x[:, :, :15], ValueError, r"`images` must have shape \(B, \d, 16, 16\), but are \(2, \d, 15, 16\)"),
+        (
+            lambda x: x[:, :, :15],
+            ValueError,
+            r"`images` must have shape \(B, \d, 16, 16\), B from 1, but are \(2, \d, 15, 16\)",
+        ),
         (lambda x: x[0], ValueError, "must have shape"),
+        (lambda x: x[:0], ValueError, r"must have shape \(B, \d, 16, 16\), B from 1, but are \(0, "),
+        (lambda x: x.numpy(), TypeError, "`images` must be a tensor, but are a ndarray"),
     ],
 )
 def test_images_that_are_none_are_refused(change, kind, message, rng):

@@ -10,6 +10,7 @@ import torch
 
 from neural.waves import AllToAll, Constants, Local, OneWay, Orbit, OscillatorCell, continuous
 from neural.waves.cell import portable
+from neural.waves.fused import _Scan
 from neural.waves.norm import SheetNorm
 from oscillators import integrate, simulate
 from tests.neural.waves import MAPS, N, cell, normal, seeded
@@ -59,6 +60,17 @@ def test_the_last_moment_has_the_same_gradient_whatever_is_kept(position, veloci
     assert_same(
         *found, tolerance=1e-9
     )  # undoing 20 steps multiplies rounding by 1.08 each, or by 2.6 where 𝒲 is strong
+
+
+@pytest.mark.parametrize("checkpoint", [None, "repeat", "undo"])
+def test_without_gradients_no_moment_is_kept(checkpoint, monkeypatch):
+    own, drive, begin = cell("torus", "torus"), normal(20, 5, N), start()
+    whole, rooms, room = own.run(drive, begin).at(-1), [], _Scan.room
+    monkeypatch.setattr(_Scan, "room", lambda scan, *moments: rooms.append(moments) or room(scan, *moments))
+    with torch.no_grad():
+        assert_same(own.last(drive, begin, checkpoint=checkpoint), whole, tolerance=0)
+    assert sum(*zip(*rooms, strict=True)) == 2 * len(rooms) // 3  # y and z of the last moment of each stretch
+    assert checkpoint == "undo" or len(rooms) == 3  # one stretch, two parts and no squashed field
 
 
 @pytest.mark.parametrize(("position", "velocity"), [("torus", None), ("torus", "torus"), ("all to all", None)])

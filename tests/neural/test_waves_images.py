@@ -10,10 +10,12 @@ import torch
 
 from neural.waves import DrivenSheet, ImageSequenceModel, Local, PhysicsModel, equivariance_error, induced
 from neural.waves.cell import Orbit
+from neural.waves.image_training import TurningTask, wave_misfit
 from neural.waves.images import log_weights, loss
 from neural.waves.latent import roll
 from neural.waves.physics import ResetFirstGRU, misfit, valid_prediction_time
 from neural.waves.sheet import interleaved, separate
+from neural.waves.turning import turned
 from tests.neural.waves import normal
 
 LATTICE = (2, 3, 4)
@@ -129,6 +131,16 @@ def test_the_right_induced_wave_explains_a_moving_picture():
     assert min(errors[0], errors[1], errors[3]) > 0.5
 
 
+def test_a_rolled_sheet_is_to_show_the_second_half_of_the_film():
+    task = TurningTask(9, (2, 6), {"variational": False, "one_way": True}, frames=5, velocity=-0.5, seed=1)
+    images = torch.rand(3, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    films = turned(images, 5).flatten(2)
+    run = task.network(films)
+    p = torch.stack([task.network.decode(roll(run.orbit.y[1], (2, 6), -0.5 * tau)) for tau in range(3)])
+    rolled = -(films[2:] * p.log() + (1 - films[2:]) * (1 - p).log()).sum(-1).mean()
+    torch.testing.assert_close(task.loss((images,)), loss(run, films).total() + rolled)
+
+
 def test_strided_convolutions_are_padded_at_the_end():
     torch.manual_seed(0)
     encoder = PhysicsModel(8, (1, 3, 3), width=2).encoder
@@ -180,11 +192,16 @@ def test_a_prediction_is_valid_until_its_error_exceeds_the_threshold():
     [
         (lambda: model()(torch.full((3, 2, 9), float("nan")).double()), "`frames` must be finite"),
         (lambda: model()(torch.zeros(3, 2, 8).double()), "`frames` must have 9 pixels"),
+        (lambda: model()(torch.zeros(3, 2, 9, dtype=torch.uint8)), "divide bytes by 255"),
+        (lambda: model()(frames(), torch.zeros(5, 2, 48)), "`noise` must have shape .6, 2, 48."),
+        (lambda: model(variational=False).forecast(frames(), 0), "`steps` must be at least 1"),
+        (lambda: induced(torch.zeros(8), (2, 4), 1.0, 0), "`steps` must be at least 1"),
         (lambda: model()(torch.zeros(0, 2, 9).double()), "at least one step"),
         (lambda: roll(torch.zeros(8), (2, 4), float("inf")), "`shift` must be one finite number per axis"),
         (lambda: roll(torch.zeros(8), (2, 2, 2), 1.0), "`shift` must be one finite number per axis"),
         (lambda: roll(torch.zeros(9), (2, 4), 1.0), "`y` must have 8 entries for .2, 4."),
         (lambda: separate(torch.zeros(9), (2, 4)), "`state` must have 16 entries"),
+        (lambda: wave_misfit(model(), model()(frames(1)), frames(1), (0, 1)), "`films` must have at least 2 frames"),
         (lambda: induced(torch.zeros(8), (2, 4), 2.5, 3), "`velocity` must not exceed half the lattice"),
         (lambda: PhysicsModel(16)(torch.full((3, 1, 3, 16, 16), float("nan"))), "`frames` must be finite"),
         (lambda: PhysicsModel(20), "`side` must be a multiple of 8"),

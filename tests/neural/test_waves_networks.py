@@ -8,6 +8,9 @@ import torch
 
 from neural.checkpoints import load_waves
 from neural.waves import (
+    Constants,
+    ImageSequenceModel,
+    OscillatorCell,
     SequenceNetwork,
     UnICORNN,
     WaveCell,
@@ -191,6 +194,11 @@ def test_dropout_of_unicornn_is_one_mask_for_all_times():
         (lambda: cornn(1, 4, 2, **CONSTANTS, layout="rows"), "`layout` must be one of"),
         (lambda: wave_machine(1, 17, 2, **CONSTANTS), "`nodes` must be a square number .* but is 17; use 16 or 25"),
         (lambda: wave_machine(1, 4, 2, **CONSTANTS), "`size` must not exceed the lattice"),
+        (lambda: wave_machine(1, -4, 2, **CONSTANTS), "`nodes` must be a square number"),
+        (lambda: cornn(1, 0, 2, **CONSTANTS), "`nodes` must be at least 1"),
+        (lambda: cornn(1, 4, 2, **CONSTANTS)(torch.zeros(3, 2)), "`u` must be numbers .T, B, 1."),
+        (lambda: cornn(1, 4, 2, **CONSTANTS)(torch.zeros(3, 2, 5)), "`u` must be numbers .T, B, 1."),
+        (lambda: cornn(1, 4, 2, **CONSTANTS)(torch.zeros(3, 2, 1, dtype=torch.long)), "`u` must be numbers"),
         (lambda: wave_machine(1, 9, 2, **CONSTANTS, topology="plane"), "`topology` must be one of"),
         (lambda: cornn(1, 4, 2, **CONSTANTS, checkpoint="undo", every_step=True), "`checkpoint` must be None"),
         (lambda: wave_rnn(1, 4, 2, 1, start="spin"), "`start` must be one of"),
@@ -209,6 +217,34 @@ def test_dropout_of_unicornn_is_one_mask_for_all_times():
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+RINGS = {"lattice": (2, 6), "one_way": True, "norm": True, "variational": False}
+COMPILED = {
+    "cornn": lambda: cornn(2, 6, 3, **CONSTANTS),
+    "cornn, exact": lambda: cornn(2, 6, 3, **CONSTANTS, damping="exact", every_step=True),
+    "wave machine": lambda: wave_machine(2, 9, 3, **CONSTANTS),
+    "wave rnn": lambda: wave_rnn(2, 6, 2, 3),
+    "undamped": lambda: UnICORNN(2, 4, 3, 2, 0.1, 1.0),
+    "sparse": lambda: SequenceNetwork(
+        torch.nn.Linear(2, N), OscillatorCell(Constants(**CONSTANTS), seeded("sparse").float()), torch.nn.Linear(N, 3)
+    ),
+    "rings of images": lambda: ImageSequenceModel(2, **RINGS),
+    "untied torus of images": lambda: ImageSequenceModel(2, (1, 3, 4), untied=True, variational=False),
+}
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_a_network_is_one_graph_to_the_compiler(name):
+    torch.manual_seed(0)
+    network, u = COMPILED[name](), torch.rand(4, 2, 2)
+    outputs = lambda: network(u).probs if name.endswith("images") else network(u)  # noqa: E731
+    torch.compiler.reset()
+    whole = torch.compile(outputs, backend="eager", fullgraph=True)()  # a break of the graph is an error
+    weights = list(network.parameters())
+    found, expected = (torch.autograd.grad(y.square().sum(), weights) for y in (whole, outputs()))
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)  # single precision, other order of sums
 
 
 def test_any_cell_with_a_run_makes_a_network():

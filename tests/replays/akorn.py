@@ -16,6 +16,7 @@ from tests.replays.akorn_layout import (
     last,
     layer_options,
     named,
+    options,
     published_energies,
     published_states,
     trained,
@@ -62,12 +63,12 @@ def _raw(own: Any, x: Tensor, c: Tensor) -> dict[str, Tensor]:
 
 def attention(golden: Golden) -> dict[str, Any]:
     meta = golden.meta
-    positions = "gta" if meta["gta"] else "rope" if meta["rope"] else None
+    positions = "gta" if meta.get("gta") else "rope" if meta.get("rope") else None
     own = golden.load(Attention(meta["ch"], meta["heads"], positions, meta["hw"], meta["weight"]))
     x = golden.tensor("x")
     if meta["weight"] == "conv":
         return {"y": first(own(last(x)))}
-    return {"y": own(x.unflatten(1, tuple(meta["x_hw"]))).flatten(1, 2)}
+    return {"y": own(x.unflatten(1, tuple(meta.get("x_hw", meta["hw"])))).flatten(1, 2)}
 
 
 def omega(golden: Golden) -> dict[str, Any]:
@@ -99,7 +100,8 @@ def table(golden: Golden) -> dict[str, Any]:
 
 def readout(golden: Golden) -> dict[str, Any]:
     meta = golden.meta
-    own = golden.load(Readout(meta["inch"], meta["outch"], meta["ro_N"], meta["kernel_size"], meta["padding"]))
+    sizes = options(meta, {"kernel_size": "ksize", "padding": "padding", "stride": "stride"})
+    own = golden.load(Readout(meta["inch"], meta["outch"], meta["ro_N"], **sizes))
     x = golden.leaf("x")
     y = first(own(last(x)))
     return {"y": y, "grad/x": torch.autograd.grad((golden.tensor("loss_w") * y).sum(), x)[0]}

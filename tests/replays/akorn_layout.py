@@ -42,6 +42,16 @@ def layer_options(meta: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def options(meta: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """What a file says of these options, by our names; of the others it leaves the published defaults, which are ours."""
+    return {ours: meta[theirs] for theirs, ours in names.items() if theirs in meta}
+
+
+def per_layer(value: Any, L: int) -> Any:
+    """As the published classifier reads a list: of another length than L, its first entry is for all layers."""
+    return value[0] if isinstance(value, list) and len(value) != L else value
+
+
 def named(norm: str | None) -> str | None:
     """A normalisation, which files call "none" where there is none."""
     return None if norm == "none" else norm
@@ -53,5 +63,6 @@ def trained(module: Any) -> dict[str, Any]:
 
 
 def connectivity_options(meta: dict[str, Any]) -> dict[str, Any]:
-    positions = "gta" if meta["gta"] and meta["J"] == "attn" else None
-    return {"ksize": meta["ksize"], "heads": meta["heads"], "positions": positions, "at": meta["hw"]}
+    """Options of the connectivity of a single layer by our names."""
+    positions = "gta" if meta.get("gta") and meta["J"] == "attn" else None
+    return options(meta, {"ksize": "ksize", "heads": "heads", "hw": "at"}) | {"positions": positions}

@@ -17,8 +17,34 @@ from neural.akorn import (
     board_scores,
     digits,
 )
-from tests.replays.akorn_layout import first, last, layer_options, named, published_energies, published_states, trained
+from tests.replays.akorn_layout import (
+    first,
+    last,
+    layer_options,
+    named,
+    options,
+    per_layer,
+    published_energies,
+    published_states,
+    trained,
+)
 from tests.replays.file import Golden, relative
+
+# Options of the networks as files name them, and as we do
+SUDOKU = {"n": "n", "L": "L", "J": "J", "ksize": "ksize", "nl": "nonlinear", "heads": "heads"}
+TRANSFORMER = {"heads": "heads", "blocks": "blocks", "mlp_dim": "mlp"}
+OBJECTS = {
+    **{name: name for name in ("L", "T", "imsize", "psize", "J", "ksize", "maxpool", "heads")},
+    "use_ro_x": "map_x",
+    "autorescale": "rescale",
+}
+BLOCKS = {"T": "T", "J": "J", "ksizes": "ksizes"}
+CLASSIFIER = {"out_classes": "classes", "ro_ksize": "ro_ksize", "ro_N": "ro_n", "heads": "heads"}
+
+
+def positions(meta: dict[str, Any], default: bool) -> str:
+    """Where tokens are: by GTA, or else by tables that are added."""
+    return "gta" if meta.get("gta", default) else "absolute"
 
 
 def sudoku(golden: Golden) -> dict[str, Any]:
@@ -50,13 +76,8 @@ def sudoku_network(golden: Golden) -> tuple[SudokuAKOrN, Tensor]:
         raise ValueError("is_input must mark the cells that are not blank")
     own = SudokuAKOrN(
         meta["ch"],
-        meta.get("n", 4),
-        meta.get("L", 1),
-        meta["T"],
-        J=meta.get("J", "attn"),
-        ksize=meta.get("ksize", 3),
-        nonlinear=meta.get("nl", True),
-        heads=meta["heads"],
+        T=meta["T"],
+        **options(meta, SUDOKU),
         **layer_options({"use_omega": True, "global_omg": True} | meta),
     )
     return golden.load(own), boards
@@ -64,10 +85,7 @@ def sudoku_network(golden: Golden) -> tuple[SudokuAKOrN, Tensor]:
 
 def sudoku_transformer(golden: Golden) -> dict[str, Any]:
     meta = golden.meta
-    positions = "gta" if meta["gta"] else "absolute"
-    own = SudokuTransformer(
-        meta["ch"], meta["heads"], meta["blocks"], meta["T"], mlp=meta["mlp_dim"], positions=positions
-    )
+    own = SudokuTransformer(meta["ch"], T=meta["T"], **options(meta, TRANSFORMER), positions=positions(meta, False))
     return {"logits": golden.load(own)(digits(golden.tensor("board")))}
 
 
@@ -76,18 +94,9 @@ def objects(golden: Golden) -> dict[str, Any]:
     own = ObjectAKOrN(
         meta["ch"],
         meta["n"],
-        meta["L"],
-        meta["T"],
-        imsize=meta["imsize"],
-        psize=meta["psize"],
-        J=meta["J"],
-        ksize=meta.get("ksize", 1),
-        positions="gta" if meta.get("gta", True) else "absolute",
+        **options(meta, OBJECTS),
+        positions=positions(meta, True),
         readout=not meta.get("no_ro", False),
-        map_x=meta.get("use_ro_x", False),
-        maxpool=meta.get("maxpool", True),
-        rescale=meta.get("autorescale", True),
-        heads=meta.get("heads", 8),
         **layer_options({"use_omega": False, "c_norm": "gn"} | meta),
     )
     noise = golden.tensor("noise")
@@ -105,15 +114,14 @@ def objects(golden: Golden) -> dict[str, Any]:
 
 def object_transformer(golden: Golden) -> dict[str, Any]:
     meta = golden.meta
+    size = options(meta, {"imsize": "imsize", "psize": "psize"})
     own = ImageTransformer(
         meta["ch"],
-        meta["heads"],
-        meta["blocks"],
-        meta["T"],
-        mlp=meta["mlp_dim"],
-        imsize=meta["imsize"],
-        psize=meta["psize"],
-        positions="gta" if meta["gta"] else "absolute",
+        T=meta["T"],
+        **size,
+        **options(meta, TRANSFORMER),
+        positions=positions(meta, False),
+        rescale=False,
     )
     seen = golden.load(own).run(golden.tensor("image"), states=True)
     return {
@@ -126,23 +134,19 @@ def object_transformer(golden: Golden) -> dict[str, Any]:
 
 def classification(golden: Golden) -> dict[str, Any]:
     meta = golden.meta
+    blocks = {name: per_layer(value, meta["L"]) for name, value in options(meta, BLOCKS).items()}
     own = ClassifierAKOrN(
         meta["ch"],
         meta["n"],
-        meta["out_classes"],
-        meta["L"],
-        meta["T"],
-        J=meta["J"],
-        ksizes=meta["ksizes"],
-        ro_ksize=meta["ro_ksize"],
-        ro_n=meta["ro_N"],
-        norm=named(meta["norm"]),
-        heads=meta.get("heads", 8),
-        **layer_options({"c_norm": "gn"} | meta),
+        L=meta["L"],
+        **blocks,
+        **options(meta, CLASSIFIER),
+        norm=named(meta.get("norm", "bn")),
+        **layer_options({"use_omega": True, "global_omg": True, "c_norm": "gn"} | meta),
     )
     own = golden.load(own).eval()
     run = own.run(golden.tensor("image"), last(golden.tensor("noise")), states=True, energies=True)
-    stride = meta["x_last_stride"]
+    stride = meta.get("x_last_stride", 1)
     return {
         "logits": run.output,
         "c": run.c.mean((1, 2)),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from neural.autoencoders import CAE, CAEPlusPlus, CtCAE, autoencoder_from, load_published, published_weights
 from neural.autoencoders.activations import to_complex, to_vectors
+from neural.autoencoders.ctcae import angles
 from neural.autoencoders.network import Autoencoder, Run
 from tests.replays.autoencoders import compared, contrast_of, gradients, sample
 from tests.replays.file import Golden, Output, Replay
@@ -36,7 +37,7 @@ def colour_network(golden: Golden) -> dict[str, Any]:
     for name, contrast in getattr(network, "contrasts", {}).items():
         z = getattr(run, name)[-1]
         if contrast is not None:
-            found = compared(contrast, z[-1], torch.atan2(z[1], z[0]), samples[name])
+            found = compared(contrast, z[-1], angles(z), samples[name])
             outputs |= {f"train/{name[:3]}_{part}": found[part] for part in ("anchors", "positives", "negatives")}
     return outputs
 
