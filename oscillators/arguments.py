@@ -28,8 +28,9 @@ def network(system: Any, coupling: Any, x0: Any, t: Any) -> tuple[System, Coupli
 
 def in_order(system: System, coupling: Coupling, x0: Any) -> Any:
     """A DataArray with the dimensions of the nodes, and of their components, last; anything else as it is."""
-    last = [*coupling.node_dims, *["component"] * (system.kind == "vector")]
-    dims = getattr(x0, "dims", ())
+    dims, nodes = getattr(x0, "dims", ()), coupling.node_dims
+    parts = {"vector": ["component"], "pair": [d for d in dims if d not in nodes][-1:]}.get(system.kind, [])
+    last = [*nodes, *parts]
     return x0.transpose(..., *last) if set(last) <= set(dims) else x0
 
 
@@ -124,7 +125,7 @@ def numeric_drive(system, coupling, state, drive, t):
 
 def check_drive(name: str, value: Array, whole: tuple[int, ...]) -> None:
     """Raise unless a drive broadcasts to the shape of the local field, and names its components."""
-    if value.ndim == 0 and whole[-1] > 1:
+    if value.ndim == 0 and whole[-1] > 1 and value != 0:
         raise ValueError(
             f"`{name}` must have the {whole[-1]} components of the lifted state on its last axis, but is one number; give all "
             "of them (what moves a phase at a constant rate is part of `omega`)."
@@ -138,7 +139,7 @@ def field_shape(system: System, coupling: Coupling, state: Array) -> tuple[int, 
     return (*lead, *system.lift(state[(0,) * len(lead)]).shape)
 
 
-def numeric_history(system, state, history, t):
+def numeric_history(system, coupling, state, history, t):
     """The history in the law's shape; a function is tried once."""
 
     def checked(name: str, value: Any) -> np.ndarray:
@@ -148,7 +149,7 @@ def numeric_history(system, state, history, t):
         return x
 
     if not isinstance(history, Recorded):
-        return constant_or_moving("history", history, checked, t[0])
+        return constant_or_moving("history", in_order(system, coupling, history), checked, t[0])
     states = law_state(system, history.states, "history.states")
     system.check_state(states, "history.states")
     return history.of_runs(states, state.shape, float(t[0]))

@@ -130,7 +130,7 @@ class Pass:
         self.starts, self.sizes, self.saves = _laid_out(job.grid)
         self.keeps = job.keeps(x)
         self.checkpoints: list[np.ndarray] = []
-        self.tapes: list[Tape] = []  # of the segments last recorded, all of them or one
+        self.tapes: dict[int, Tape] = {}  # of the segments last recorded, all of them or one, by their first step
         self.history: History | None = None
         self.none = np.empty((0, 0))  # the tape has the room that other loops find in their scratch
 
@@ -139,7 +139,7 @@ class Pass:
         state = np.array(_joined(x[self.block], self.side))
         for segment in self.segments:
             self.checkpoints.append(state.copy())
-            spent = self.tapes.pop() if self.tapes and not self.keeps else None
+            spent = self.tapes.popitem()[1] if self.tapes and not self.keeps else None
             rows, found = self._record(segment, state, spent)
             out[rows, self.block] = self.apart(found)
 
@@ -147,7 +147,7 @@ class Pass:
         """Record a segment, on the memory of a spent tape if there is one."""
         rows, saves = self._saves(segment)
         tape = spent or self._new_tape(self.segments[0].stop, len(self.saves.step))  # the first is the longest
-        self.tapes.append(tape)
+        self.tapes[segment.start] = tape
         out = np.empty((len(saves.step), *self.shape))
         job, stages = self.job, len(self.job.grid.tableau.b)
         m, n = job.width * self.shape[0], self.shape[2]
@@ -174,9 +174,9 @@ class Pass:
         before: PastBars | None = None
         tape: Tape | None = None
         for segment, state in zip(reversed(self.segments), reversed(self.checkpoints), strict=True):
-            if not self.tapes:
+            if segment.start not in self.tapes:  # given up after the forward pass, or spent by an earlier one backward
                 self._record(segment, state.copy(), tape)
-            tape = self.tapes.pop()
+            tape = self.tapes.pop(segment.start)
             rows, saves = self._saves(segment)
             if self.history is not None:
                 before = PastBars(*map(np.zeros_like, (self.history.values, self.history.tau, self.history.weight)))

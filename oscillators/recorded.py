@@ -17,7 +17,8 @@ class Recorded:
 
         x(t) = x_k + (t - t_k)/(t_{k+1} - t_k) (x_{k+1} - x_k),    t_k <= t <= t_{k+1}
 
-    Before the first time and after the last the state stays. The lines cost an error of order 2 in the distance of the times.
+    Before the first time the first line goes on, after the last the state stays. The lines cost an error of order 2 in the
+    distance of the times.
     As `history` it must end where the run starts, and reach back by its longest delay.
 
     Args:
@@ -64,8 +65,8 @@ class Recorded:
 
     def __call__(self, t: Any) -> Array:
         """The state at a time (...), or the states at times (s,): (s, ...)."""
-        place = np.interp(t, self.times, np.arange(len(self.times)))
-        k = np.minimum(place.astype(np.int64), len(self.times) - 2)
+        k = np.clip(np.searchsorted(self.times, t, side="right") - 1, 0, len(self.times) - 2)
         before, after = self.states[k], self.states[k + 1]
-        share = np.asarray(place - k).reshape(*np.shape(t), *(1,) * (before.ndim - np.ndim(t)))
+        share = np.minimum((t - self.times[k]) / (self.times[k + 1] - self.times[k]), 1.0)
+        share = np.asarray(share).reshape(*np.shape(t), *(1,) * (before.ndim - np.ndim(t)))
         return before + like(share, before) * (after - before)

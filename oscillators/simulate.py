@@ -77,7 +77,7 @@ def simulate(
     if drive is not None:
         drive = arguments.numeric_drive(system, coupling, state, drive, t)
     if history is not None:
-        history = arguments.numeric_history(system, state, history, t)
+        history = arguments.numeric_history(system, coupling, state, history, t)
     if noise is not None:
         noise = _checked_noise(system, state, noise)
     _check_rng(rng)

@@ -1,7 +1,8 @@
 """A second device for machines without one: what lies there is computed on the processor, and never meets what does not.
 
 `x.to(device)` under `second_device()` gives tensors that say they lie on another device. An operation on tensors of both
-raises, as on an accelerator, except for single numbers, copies and indices; so does a draw from a generator of the wrong one.
+raises, as on an accelerator, except for single numbers, copies and indices; so does rand, randn, randint
+or randperm with a generator of the wrong one.
 Values are those of the processor.
 """
 
@@ -20,7 +21,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 aten = torch.ops.aten
 NAME = "elsewhere"
-MIXES = {aten._to_copy.default, aten.copy_.default, aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
+COPIES = {aten._to_copy.default, aten.copy_.default}
+PICKS = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}  # their second argument may lie here
 
 
 class Backend(backend_registration._DummyBackendModule):
@@ -86,7 +88,12 @@ def compute(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return device()
     given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     some = any(isinstance(tensor, There) for tensor in given)
-    if some and function not in MIXES and any(not isinstance(tensor, There) and tensor.ndim for tensor in given):
+    bound = tree_leaves((args[0], args[2:])) if function in PICKS else given
+    if (
+        some
+        and function not in COPIES
+        and any(isinstance(t, Tensor) and not isinstance(t, There) and t.ndim for t in bound)
+    ):
         places = [str(tensor.device) for tensor in given]
         raise RuntimeError(f"Expected all tensors to be on the same device, but {function} has {places}")
     asked = kwargs.get("device")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -64,7 +65,9 @@ def network_from(source: Mapping[str, Any], which: Literal["ema", "online"] = "e
         )
     network.load_state_dict({name: weights[name] for name in expected})
     unused += [name for name in weights if name not in expected]
-    return Loaded(network.eval(), found, tuple(name for name in silent if name not in found), tuple(unused))
+    mixes = {"conv", "dense"} & set(np.ravel(found.get("J", "attn")))  # of attention there is no symmetric kind
+    assumed = [name for name in silent if name not in found and (mixes or name != "symmetric")]
+    return Loaded(network.eval(), found, tuple(assumed), tuple(unused))
 
 
 def _weights(source: Mapping[str, Any], which: str) -> tuple[Weights, list[str]]:
@@ -105,11 +108,17 @@ Kind = tuple[Callable[..., nn.Module], Callable[[Weights], dict[str, Any]], tupl
 def _kind(weights: Weights) -> Kind:
     """The network, what its shapes tell, and what they may not."""
     for signs, kind in (
-        (("embedding.weight", "layers.0.1.0.invconv.weight"), (SudokuAKOrN, _sudoku, ("T", "heads", "tangent"))),
+        (
+            ("embedding.weight", "layers.0.1.0.invconv.weight"),
+            (SudokuAKOrN, _sudoku, ("T", "heads", "tangent", "symmetric")),
+        ),
         (("embedding.weight", "out.1.weight"), (SudokuTransformer, _sudoku_transformer, ("T", "heads"))),
-        (("conv0.weight",), (ClassifierAKOrN, _classifier, ("T", "n", "heads", "tangent"))),
+        (("conv0.weight",), (ClassifierAKOrN, _classifier, ("T", "n", "heads", "tangent", "symmetric"))),
         (("patchfy.1.weight", "out.0.gamma"), (ImageTransformer, _image_transformer, ("T", "heads"))),
-        (("patchfy.1.weight", "gamma"), (ObjectAKOrN, _objects, ("T", "n", "heads", "imsize", "maxpool", "tangent"))),
+        (
+            ("patchfy.1.weight", "gamma"),
+            (ObjectAKOrN, _objects, ("T", "n", "heads", "imsize", "maxpool", "tangent", "symmetric")),
+        ),
     ):
         if all(sign in weights for sign in signs):
             return kind
@@ -210,7 +219,7 @@ def _layer(weights: Weights, prefix: str, ch: int) -> dict[str, Any]:
         if prefix + "c_norm.scale" in weights
         else None,
     }
-    return found if kernel is None else found | {"ksize": kernel.shape[-1]}
+    return found if kernel is None or kernel.ndim == 2 else found | {"ksize": kernel.shape[-1]}
 
 
 def _positions(weights: Weights, prefix: str, ch: int, table: str = "pemb_c") -> dict[str, Any]:
@@ -229,7 +238,9 @@ def _imsize(weights: Weights, psize: int) -> dict[str, Any]:
 
 
 def _connection(weights: Weights, prefix: str) -> str:
-    return "attn" if prefix + "connectivity.W_qkv.weight" in weights else "conv"
+    if prefix + "connectivity.W_qkv.weight" in weights:
+        return "attn"
+    return "dense" if weights[prefix + "connectivity.weight"].ndim == 2 else "conv"
 
 
 def _count(weights: Weights, name: str) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from oscillators import checks
@@ -162,15 +163,28 @@ def unit(x: Tensor) -> Tensor:
 
 def similarities(x: Tensor, anchors: Tensor) -> Tensor:
     """⟨u_i, u_j⟩ of anchors i and all positions j, u = x / max(‖x‖, 1e-12): (B, d, N) -> (B, anchor, N)."""
-    if x.shape[1] < x.shape[2]:
+    if x.shape[1] < x.shape[2] or torch.is_autocast_enabled(x.device.type):
         u = unit(x)
         return u.index_select(-1, anchors).mT @ u
-    half = (
-        x.detach().mT @ x
+    products = Gram.apply(
+        x
     )  # few positions with many components: lengths are on the diagonal, and no vector is divided
-    products = half + half.mT - half.detach()  # x.mT @ x, whose gradient then is one product
     scale = products.diagonal(dim1=-2, dim2=-1).clamp_min(1e-24).rsqrt()
     return products.index_select(1, anchors) * scale.index_select(-1, anchors)[..., None] * scale[:, None]
+
+
+class Gram(torch.autograd.Function):
+    """xᵀ x, whose gradient is one product where autograd's rule has two: ∂x = x (∂ + ∂ᵀ)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.mT @ x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, bar: Tensor) -> Tensor:
+        return ctx.saved_tensors[0] @ (bar + bar.mT)
 
 
 def ordered_keys(similarity: Tensor) -> Tensor:

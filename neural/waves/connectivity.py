@@ -157,7 +157,12 @@ class Sparse(Connectivity):
         edges = as_coupling(graph)
         if not isinstance(edges, Edges):
             raise TypeError(
-                f"`graph` must be a graph, a sparse matrix or Edges, but is {type(graph).__name__}; use AllToAll or Diagonal."
+                f"`graph` must be a graph, a sparse matrix or Edges, but is "
+                f"{type(edges).__name__}; without delays, or as AllToAll or Diagonal."
+            )
+        if len(edges.sets()) > 1:
+            raise ValueError(
+                f"`graph` must have one weight for each link, but has {len(edges.sets())}; pass those of one run."
             )
         order, start = edges.rows()
         super().__init__(edges.nodes, Links.of(start, edges.source[order], np.arange(len(order))))

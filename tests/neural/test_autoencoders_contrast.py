@@ -7,6 +7,7 @@ import torch
 
 from benchmarks.contrastive import published_contrast
 from neural.autoencoders import Contrast, Sample
+from neural.autoencoders.contrast import similarities
 
 DOUBLE = {"dtype": torch.float64}
 
@@ -191,3 +192,12 @@ def test_memory_grows_with_anchors_times_positions_only(rng):
     with Largest() as largest:
         Contrast(10, 1, 5, 20, 500)(magnitude, phase, generator=rng).backward()
     assert largest.size == 4 * 10 * 1024
+
+
+def test_products_of_few_positions_have_a_first_derivative_and_no_wrong_second():
+    x = torch.randn(2, 6, 3, dtype=torch.float64, requires_grad=True)  # fewer positions than components
+    anchors = torch.tensor([0, 2])
+    assert torch.autograd.gradcheck(lambda x: similarities(x, anchors), x)
+    (slope,) = torch.autograd.grad(similarities(x, anchors).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope.sum().backward()

@@ -56,6 +56,7 @@ TASKS: dict[str, tuple[Callable[[], Task], tuple[Tensor, ...]]] = {
     ),
     "turning images": (lambda: TurningTask(64, (4, 4), frames=6), (torch.rand(3, 1, 8, 8, generator=DRAW),)),
 }
+WITHOUT_DRAWS = ("sudoku, transformer", "amplitudes and phases", "rotating", "wave machine", "cornn", "wave-RNN")
 NAMES = ("inputs", "nodes", "outputs", "dt", "gamma", "epsilon")
 
 
@@ -77,9 +78,9 @@ def test_a_task_has_the_same_loss_gradient_and_scores_elsewhere(name):
     here = gradient(name, "cpu")
     with second_device() as device:
         there = gradient(name, device)
-    # single precision, other sums: compiled loops here, operations there; of random draws a GPU's are others
-    if device.startswith("cuda"):
+    if device.startswith("cuda") and name not in WITHOUT_DRAWS:  # a GPU draws other numbers
         return
+    # single precision, other sums: compiled loops here, operations there
     torch.testing.assert_close(there[0], here[0], rtol=1e-4, atol=1e-6)
     assert len(there[1]) == len(here[1])
     for mine, theirs in zip(here[1], there[1], strict=True):

@@ -88,7 +88,7 @@ def test_torch_counts_the_weights():
 
 
 def test_only_graphs_are_sparse():
-    with pytest.raises(TypeError, match="`graph` must be a graph, a sparse matrix or Edges, but is ndarray"):
+    with pytest.raises(TypeError, match="`graph` must be a graph, a sparse matrix or Edges, but is Dense"):
         Sparse(np.eye(3))
     matrix = sp.csr_array(np.diag([2.0, 3.0], 1))
     assert Sparse(matrix)(torch.ones(3)).tolist() == [2, 3, 0]

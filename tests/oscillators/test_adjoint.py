@@ -102,6 +102,24 @@ def test_a_graph_may_be_run_backward_twice(kept, monkeypatch):
     assert torch.equal(once, again)
 
 
+def test_a_gradient_that_was_interrupted_is_right_the_next_time(monkeypatch):
+    monkeypatch.setattr(passes, "SEGMENT_WORK", 1e4)  # several segments, each on a tape of its own
+    weights, calls, found = torch.tensor(K, requires_grad=True), [], backward._weight_bars
+    end = integrate(PHASES, Dense(weights), torch.tensor(THETA), [0.0, 26 * DT], dt=DT)[-1].sum()
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return found(*arguments)
+
+    monkeypatch.setattr(backward, "_weight_bars", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        torch.autograd.grad(end, weights, retain_graph=True)
+    again, once_more = (torch.autograd.grad(end, weights, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(again, once_more)
+
+
 def driven(theta, c):
     return {"system": PHASES, "coupling": K, "x0": theta, "drive": lambda t: c * (1 + t)}
 

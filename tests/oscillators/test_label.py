@@ -151,6 +151,17 @@ def test_a_labelled_state_is_read_by_the_name_of_its_nodes():
     state = xr.DataArray(np.arange(9.0).reshape(3, 3), dims=("node", "run"))
     found = run(Kuramoto(1.0), 1.0, state).theta
     np.testing.assert_array_equal(found.isel(time=0), state.transpose("run", "node"))
+    pairs = xr.DataArray(np.arange(4.0).reshape(2, 2), dims=("node", "part"))  # the parts of a pair stay last
+    np.testing.assert_array_equal(run(InertialKuramoto(0.0), 1.0, pairs).v.isel(time=0), [1.0, 3.0])
+
+
+def test_a_labelled_past_is_read_as_a_labelled_state_is():
+    state = xr.DataArray(np.arange(9.0).reshape(3, 3) / 5, dims=("node", "run"))
+    options = {"method": "euler", "dt": 0.1}
+    found = simulate(Kuramoto(1.0), Delayed(1.0, 0.3), state, [0.0, 0.2], history=state, **options)
+    plain = state.values.T
+    want = simulate(Kuramoto(1.0), Delayed(1.0, 0.3), plain, [0.0, 0.2], history=plain, **options)
+    np.testing.assert_array_equal(found.theta, want.theta)
 
 
 def test_the_strength_of_the_noise_is_kept_with_the_result():

@@ -37,6 +37,27 @@ def test_between_recorded_times_the_lines_cost_an_error_of_order_two():
     assert errors[0] > 4 * errors[1] > 16 * errors[2]
 
 
+def test_a_past_as_long_as_the_longest_delay_keeps_the_order_of_the_method():
+    net, path = Delayed(Dense([[0.0, 1.0], [1.0, 0.0]]), 1.0), lambda t: 0.5 * np.multiply.outer(t, [1.0, 2.0])
+    times = np.linspace(-1.0, 0.0, 11)
+
+    def run(history):
+        return simulate(Kuramoto(1.0), net, path(0.0), [0.0, 0.9], method="rk4", dt=0.3, history=history).theta
+
+    # the path is straight, so that both see the same past, and a step of 0.3 looks up to 0.2 beyond the first time
+    np.testing.assert_allclose(run(Recorded(times, path(times))), run(path), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("longest", [1, 2, 3, 4, 6, 8, 9, 11])
+def test_delays_in_single_precision_are_as_long_as_their_record(longest):
+    tau, x = torch.full((2,), float(longest)) * 0.1, torch.zeros(2)
+    past = Recorded(0.1 * np.arange(-longest, 1), torch.zeros(longest + 1, 2))
+    end = integrate(
+        Kuramoto(0.0), Delayed(Dense(torch.ones(2, 2)), tau), x, [0.0, 0.1], method="euler", dt=0.1, history=past
+    )
+    assert end.dtype == torch.float32
+
+
 SYSTEMS = {
     "phases": (Kuramoto(OMEGA), rng.normal(size=(7, N))),
     "an ensemble": (Kuramoto(OMEGA), rng.normal(size=(7, 3, N))),
@@ -59,7 +80,7 @@ def test_it_is_the_same_past_as_its_function_of_time(name, run):
 
     def path(t):
         k = min(max(int(np.floor((t - TIMES[0]) / (2 * DT))), 0), len(TIMES) - 2)
-        share = min(max((t - TIMES[k]) / (2 * DT), 0.0), 1.0)
+        share = min((t - TIMES[k]) / (2 * DT), 1.0)
         x = (1 - share) * states[k] + share * states[k + 1]
         return x / np.linalg.norm(x, axis=-1, keepdims=True) if unit else x
 
