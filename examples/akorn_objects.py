@@ -52,13 +52,7 @@ def main(arguments=None):
     report.add_training(parser)
     options = parser.parse_args(arguments)
     recipes = PRESETS[options.preset].recipes
-    if options.tasks is None:
-        options.tasks = [task for task in recipes if task in DRAWN or has_published(task, options.data)]
-    unknown = [task for task in options.tasks if task not in recipes]
-    if unknown:
-        parser.error(
-            f"argument --tasks: must be of the preset {options.preset}, which has {', '.join(recipes)}, not {unknown[0]}"
-        )
+    report.choose_tasks(parser, options, recipes, lambda task: task in DRAWN or has_published(task, options.data))
     return report.run_studies(options, study, settings=settings)
 
 

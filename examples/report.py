@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, stdev
@@ -96,6 +96,19 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=("32-true", "bf16-mixed"), default="32-true", help="of the training")
     parser.add_argument("--compile", action="store_true", help="compile the network; worth its minutes on a GPU")
     parser.add_argument("--devices", type=at_least_one, default=1, help="processes that train together (default: 1)")
+
+
+def choose_tasks(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, recipes: Iterable[str], ready: Callable[[str], bool]
+) -> None:
+    """Without `--tasks` those of the preset that are ready; one that the preset has not ends the program with a sentence."""
+    if options.tasks is None:
+        options.tasks = [task for task in recipes if ready(task)]
+    unknown = [task for task in options.tasks if task not in recipes]
+    if unknown:
+        parser.error(
+            f"argument --tasks: must be of the preset {options.preset}, which has {', '.join(recipes)}, not {unknown[0]}"
+        )
 
 
 def engine(options: argparse.Namespace) -> dict[str, Any]:

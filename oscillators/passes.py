@@ -174,7 +174,7 @@ class Pass:
         before: PastBars | None = None
         tape: Tape | None = None
         for segment, state in zip(reversed(self.segments), reversed(self.checkpoints), strict=True):
-            if segment.start not in self.tapes:  # given up after the forward pass, or spent by an earlier one backward
+            if segment.start not in self.tapes:  # not kept, or spent by an earlier run backward
                 self._record(segment, state.copy(), tape)
             tape = self.tapes.pop(segment.start)
             rows, saves = self._saves(segment)

@@ -43,8 +43,9 @@ class Task:
     def wants_gradient(self) -> bool:
         if not torch.is_grad_enabled():
             return False
-        parts = (self.flow.system, self.coupling, self.flow.drive, self.x, self.history, self.times)
-        hidden = any(callable(part) and not isinstance(part, Recorded) for part in parts[2:5])  # until it is called
+        drive, history = self.flow.drive, self.history
+        hidden = any(callable(f) and not isinstance(f, Recorded) for f in (drive, history))  # what they hold
+        parts = (self.flow.system, self.coupling, drive, self.x, history, self.times)
         return hidden or any(tensors(part) for part in parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import torch
@@ -12,7 +13,7 @@ from neural.autoencoders.maps import Kind, convolution
 EPSILON = 1e-8  # imaginary parts below it count as +1e-8, so that the angle of 0 is π/2 and that of -1 is π
 
 
-class Block(nn.Module):
+class Block(nn.Module, ABC):
     """A layer that treats magnitudes as an ordinary one does, and hands on directions.
 
         ψ = f(components), χ = f(magnitude);  m = ½‖ψ‖ + ½χ;  r = ReLU(norm(m));  z' = r e(ψ), ‖e‖ = 1
@@ -58,13 +59,13 @@ class Block(nn.Module):
         y = y.float() if y.dtype.itemsize < 4 else y
         return y[:-1], y[-1]
 
+    @abstractmethod
     def gate(self, psi: Tensor, chi: Tensor) -> Tensor:
         """m, (B, ...)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def directed(self, r: Tensor, psi: Tensor) -> Tensor:
         """r e(ψ) and its length, (n + 1, B, ...)."""
-        raise NotImplementedError
 
     def forward(self, z: Tensor) -> Tensor:
         """Activations z' of activations z: (n + 1, B, ...) both, as `neural.autoencoders.activations` has them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -54,7 +55,7 @@ class Half(nn.Module):
         return tuple(z := block(z) for block in self.convolutions)
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(nn.Module, ABC):
     """Reconstructs images from magnitudes; nothing but the bottleneck asks the directions to name objects.
 
     Args:
@@ -68,13 +69,13 @@ class Autoencoder(nn.Module):
         self.image, self.map_shape = tuple(image), tuple(map_shape)
         self.encoder, self.decoder = encoder, decoder
 
+    @abstractmethod
     def activations(self, images: Tensor) -> Tensor:
         """Images as activations, (n + 1, B, C, H, W)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def output(self, magnitude: Tensor) -> Tensor:
         """Reconstruction from the magnitudes of the decoder's last activations."""
-        raise NotImplementedError
 
     def forward(self, images: Tensor, **options: Any) -> Tensor:
         """Reconstructed images, (B, C, H, W); arguments as for `run`."""
